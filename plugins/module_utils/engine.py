@@ -1,0 +1,87 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to a host's Docker Engine: connected, answering and new enough, or a clear message."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from typing import TYPE_CHECKING, Any, Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+DOCKER_IMPORT_ERROR: Optional[str]
+try:
+    import docker
+    import docker.errors
+    import requests.exceptions
+except ImportError:
+    DOCKER_IMPORT_ERROR = traceback.format_exc()
+else:
+    DOCKER_IMPORT_ERROR = None
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+MINIMUM_VERSION = (23, 0)
+POOL_SIZE = 64
+
+
+def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
+    """A client of the engine at ``docker_host``.
+
+    :param docker_host: for example ``unix:///var/run/docker.sock`` or ``tcp://host:2375``; where it is not given,
+        the environment (``DOCKER_HOST``, ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``) decides, as it does for ``docker``.
+    :param timeout: seconds that one request may take.
+    :raises EngineError: no docker SDK, no answer, or an engine older than 23.0.
+    """
+    if DOCKER_IMPORT_ERROR is not None:
+        raise EngineError(
+            "The Python package 'docker' is missing for the Python that runs on this host. "
+            "Install it there: 'pip install docker', or the distribution's package python3-docker."
+        )
+    where = docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    try:
+        options: dict[str, Any] = {"version": "auto", "timeout": timeout, "max_pool_size": POOL_SIZE}
+        environment = dict(os.environ, DOCKER_HOST=where)
+        client = docker.from_env(environment=environment, **options)
+        version = str(client.version().get("Version", ""))
+    except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
+        raise EngineError(_no_answer(where, str(error))) from error
+    if _parse(version) < MINIMUM_VERSION:
+        client.close()
+        raise EngineError(
+            f"The Docker Engine at {where} is version {version or 'unknown'}; "
+            f"{'.'.join(map(str, MINIMUM_VERSION))} or newer is needed. "
+            "The role codeopen.workspaces.engine installs one that fits."
+        )
+    return client
+
+
+def explain(error: Exception) -> str:
+    """The engine's own words in an exception of the docker SDK, in one line."""
+    text = getattr(error, "explanation", None) or str(error)
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return " ".join(str(text).split())
+
+
+def _parse(version: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)(?:\.(\d+))?", version)
+    return (int(match.group(1)), int(match.group(2) or 0)) if match else (0, 0)
+
+
+def _no_answer(where: str, reason: str) -> str:
+    path = where[len("unix://") :] if where.startswith("unix://") else ""
+    if path and not os.path.exists(path):
+        hint = f"{path} does not exist: install an engine (role codeopen.workspaces.engine) or start it"
+    elif "Permission denied" in reason or "PermissionError" in reason:
+        hint = "this user may not use it: run the task with 'become: true' or add the user to the group docker"
+    elif "client version" in reason or "too old" in reason:
+        hint = f"it speaks another API than this host's docker SDK: {reason}"
+    else:
+        hint = f"see that it runs ('docker info') and that docker_host is right: {reason}"
+    return f"No Docker Engine answers at {where}: {hint}."
