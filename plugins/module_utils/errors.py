@@ -24,7 +24,8 @@ class ProblemsError(WorkspacesError):
         self.problems = list(problems)
         count = len(self.problems)
         head = f"{count} {'mistake' if count == 1 else 'mistakes'} {self.heading}:"
-        super().__init__(self.problems[0] if count == 1 else "\n".join([head, *(f"- {text}" for text in self.problems)]))
+        lines = [head, *(f"- {text}" for text in self.problems)]
+        super().__init__(self.problems[0] if count == 1 else "\n".join(lines))
 
 
 class CatalogueError(ProblemsError):

@@ -1,0 +1,228 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: which images, made of which layers, and which workspaces run on them. Pure.
+
+Its structure is described in docs/architecture.md; it is made of plain values, so that it can be a fact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
+from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_request import Request, parse_request
+
+Files = Mapping[str, Mapping[str, str]]
+FilesOf = Callable[[Component], Files]
+
+
+def _stack(catalogue: Catalogue, resolution: Resolution) -> list[tuple[str, Component]]:
+    """The layers of a resolution, as (target, component), parents first.
+
+    A layer's target is what its image is called after the namespace. Only the lower layers of a composite flavor
+    have no name of their own: they are called after their components.
+    """
+    flavors = flavor_chain(catalogue, resolution.flavor)
+    stack = [("base", catalogue.base)]
+    for depth, component in enumerate(flavors, start=1):
+        last = depth == len(flavors)
+        stack.append((resolution.flavor if last else ".".join(one.name for one in flavors[:depth]), component))
+    for depth, name in enumerate(resolution.addons, start=1):
+        stack.append(("-".join([resolution.flavor, *resolution.addons[:depth]]), catalogue.addons[name]))
+    return stack
+
+
+def _labels(catalogue: Catalogue, image: str, parent_image: str, components: Sequence[Component]) -> dict[str, str]:
+    """The OCI annotations (opencontainers/image-spec, annotations.md) and the devcontainer metadata
+    (containers.dev, image metadata) of a layer with ``components`` in it, base first."""
+    top = components[-1]
+    metadata = [dict(component.devcontainer) for component in components if component.devcontainer]
+    labels = {
+        "org.opencontainers.image.title": image.split(":", 1)[0],
+        "org.opencontainers.image.description": top.summary,
+        "org.opencontainers.image.version": catalogue.version,
+        "devcontainer.metadata": json.dumps(metadata, sort_keys=True, separators=(",", ":")),
+    }
+    if parent_image:
+        labels["org.opencontainers.image.base.name"] = parent_image
+    return labels
+
+
+class _Layers:
+    """Collects the layers of all images, each once."""
+
+    def __init__(self, catalogue: Catalogue, files_of: FilesOf) -> None:
+        self.catalogue = catalogue
+        self.files_of = files_of
+        self.by_target: dict[str, dict[str, Any]] = {}
+
+    def add(self, resolution: Resolution) -> dict[str, Any]:
+        """The top layer of a resolution, added with all below it."""
+        parent: dict[str, Any] | None = None
+        components: list[Component] = []
+        for target, component in _stack(self.catalogue, resolution):
+            components.append(component)
+            if target not in self.by_target:
+                self.by_target[target] = self._layer(target, components, parent)
+            parent = self.by_target[target]
+        assert parent is not None
+        return parent
+
+    def _layer(self, target: str, components: Sequence[Component], parent: dict[str, Any] | None) -> dict[str, Any]:
+        catalogue, component = self.catalogue, components[-1]
+        image = f"{catalogue.namespace}-{target}:{catalogue.version}"
+        files = {path: dict(entry) for path, entry in self.files_of(component).items()}
+        labels = _labels(catalogue, image, parent["image"] if parent else "", components)
+        inputs = recipe.layer_inputs(
+            files,
+            component.args,
+            component.environment,
+            labels,
+            parent["target"] if parent else "image",
+            parent["recipe"] if parent else recipe.base_image_digest(catalogue.base_image),
+        )
+        return {
+            "target": target,
+            "image": image,
+            "component": component.name,
+            "kind": component.kind,
+            "parent": parent["target"] if parent else None,
+            "context": component.path,
+            "files": files,
+            "args": dict(component.args),
+            "environment": dict(component.environment),
+            "labels": labels,
+            "recipe": recipe.recipe(inputs),
+            "inputs": recipe.short_inputs(inputs),
+        }
+
+
+def _ports(request: Request, resolution: Resolution, problems: list[str]) -> list[dict[str, Any]]:
+    """The components' ports and the request's own, as the host publishes them."""
+    ports: list[dict[str, Any]] = []
+    owners = {container: name for name, container in resolution.ports.items()}
+    where = f"workspace '{request.name}': ports"
+    for name in sorted({*resolution.ports, *request.ports}):
+        wish = request.ports.get(name)
+        container = resolution.ports.get(name, 0)
+        if wish is not None and wish.container and wish.container != container:
+            if container:
+                problems.append(f"{where}.{name}: is container port {container} and cannot be another")
+            elif wish.container in owners:
+                problems.append(f"{where}.{name}: container port {wish.container} belongs to {owners[wish.container]}")
+            container = wish.container
+            owners.setdefault(container, name)
+        if not container:
+            known = ", ".join(f"{known} ({port})" for known, port in sorted(resolution.ports.items()))
+            problems.append(
+                f"{where}.{name}: no component has a port of this name; known: {known}, and any other with container:"
+            )
+            continue
+        ports.append(
+            {
+                "name": name,
+                "container": container,
+                "host": wish.host if wish else None,
+                "address": (wish.address if wish else "") or request.address,
+            }
+        )
+    return ports
+
+
+def _host_port_clashes(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Host ports that two workspaces, or one twice, ask for; 0.0.0.0 and :: overlap with every address."""
+    problems = []
+    asked: dict[int, list[tuple[str, str]]] = {}
+    for workspace in workspaces:
+        for port in workspace["ports"] if workspace["state"] != "absent" else ():
+            if port["host"] is None:
+                continue
+            mine = (port["address"], f"{workspace['name']} ({port['name']})")
+            for address, other in asked.setdefault(port["host"], []):
+                if address == mine[0] or {address, mine[0]} & {"0.0.0.0", "::"}:
+                    problems.append(f"host port {port['host']} is asked for by both {other} and {mine[1]}")
+            asked[port["host"]].append(mine)
+    return problems
+
+
+def _workspace(
+    request: Request, resolution: Resolution | None, layer_recipe: str, problems: list[str]
+) -> dict[str, Any]:
+    if resolution is None:
+        # What is to be removed needs nothing but its name.
+        return {
+            "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
+            "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
+            "ports": [], "volumes": [], "environment": {}, "gpus": 0, "state": "absent",
+        }  # fmt: skip
+    return {
+        "name": request.name,
+        "flavor": resolution.flavor,
+        "addons": list(resolution.addons),
+        "tier": resolution.tier,
+        "image": resolution.image,
+        "recipe": layer_recipe,
+        "cpus": resolution.resources.cpus,
+        "memory": resolution.resources.memory,
+        "disk": resolution.resources.disk,
+        "ports": _ports(request, resolution, problems),
+        "volumes": [{"name": name, "path": path} for name, path in sorted(resolution.volumes.items())],
+        "environment": dict(sorted(request.environment.items())),
+        "gpus": request.gpus or (-1 if resolution.requires_gpus else 0),
+        "state": request.state,
+    }
+
+
+def make_plan(catalogue: Catalogue, workspaces: Any, files_of: FilesOf) -> dict[str, Any]:
+    """The plan for a list of workspaces as a person wrote it.
+
+    :param files_of: the files of a component: path to ``mode`` and ``sha256``.
+    :raises PlanError: with every mistake in the list.
+    """
+    if not isinstance(workspaces, (list, tuple)):
+        raise PlanError([f"expected a list of workspaces, got {workspaces!r}"])
+    problems: list[str] = []
+    layers = _Layers(catalogue, files_of)
+    resolved: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
+    tops: dict[str, dict[str, Any]] = {}
+    names: set[str] = set()
+    result: list[dict[str, Any]] = []
+    for number, value in enumerate(workspaces):
+        request = parse_request(catalogue, value, number, problems)
+        if request is None:
+            continue
+        if request.name in names:
+            problems.append(f"workspace '{request.name}': is listed twice; each name may be there once")
+        names.add(request.name)
+        if request.state == "absent":
+            result.append(_workspace(request, None, "", problems))
+            continue
+        key = (request.flavor, tuple(sorted(set(request.addons))), request.tier)
+        try:
+            if key not in resolved:
+                resolved[key] = resolve(catalogue, *key)
+        except ProblemsError as error:
+            problems.extend(f"workspace '{request.name}': {text}" for text in error.problems)
+            continue
+        resolution = resolved[key]
+        problems.extend(f"workspace '{request.name}': {text}" for text in resolution.problems)
+        if resolution.problems:
+            continue
+        if resolution.image not in tops:
+            tops[resolution.image] = layers.add(resolution)
+        result.append(_workspace(request, resolution, tops[resolution.image]["recipe"], problems))
+    problems.extend(_host_port_clashes(result))
+    if problems:
+        raise PlanError(problems)
+    return {
+        "version": catalogue.version,
+        "base_image": dict(catalogue.base_image),
+        "layers": list(layers.by_target.values()),
+        "workspaces": result,
+    }

@@ -1,0 +1,67 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes and CPU counts as people write them, and back."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+# Decimal units as in the International System, binary ones as in IEC 80000-13. A bare k/m/g is read
+# as binary, as the Docker CLI does.
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "k": 1024,
+    "m": 1024**2,
+    "g": 1024**3,
+    "t": 1024**4,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+    "tib": 1024**4,
+}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+
+
+def parse_size(value: object) -> int:
+    """Bytes of a size such as ``2GiB``, ``512M`` or ``1073741824``.
+
+    :raises ValueError: when it is not a size, or less than zero.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(f"'{value}' is not a size; expected a number with a unit, such as 2GiB or 20GB")
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or match.group(2).lower() not in _UNITS:
+        raise ValueError(f"'{value}' is not a size; expected a number with a unit, such as 2GiB or 20GB")
+    return int(Decimal(match.group(1)) * _UNITS[match.group(2).lower()])
+
+
+def parse_cpus(value: object) -> float:
+    """A number of CPUs, at most three decimals, zero or more.
+
+    :raises ValueError: when it is not such a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"'{value}' is not a number of CPUs; expected for example 2 or 0.5")
+    try:
+        cpus = float(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is not a number of CPUs; expected for example 2 or 0.5") from None
+    if not 0 <= cpus < 100000:
+        raise ValueError(f"'{value}' is not a number of CPUs; expected zero or more")
+    return round(cpus, 3)
+
+
+def format_size(size: int) -> str:
+    """The shortest exact way to write ``size`` bytes, for example ``2GiB`` or ``20GB``."""
+    for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "kB"):
+        factor = _UNITS[unit.lower()]
+        if size >= factor and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}B"

@@ -1,0 +1,134 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person may say of one workspace, checked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils import schema
+from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import NAME, Catalogue
+from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
+
+STATES = ("started", "stopped", "absent")
+_LONGEST_NAME = 40
+_ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f:]+\]?"
+_PUBLISHED = re.compile(rf"(?:({_ADDRESS}):)?([0-9]{{1,5}})")
+
+
+@dataclass(frozen=True)
+class PortWish:
+    """A container port (``container`` 0: the one that a component declares under this name) and where the host
+    publishes it (``host`` None: any free port)."""
+
+    container: int = 0
+    host: int | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One entry of the list of workspaces, as asked for."""
+
+    name: str
+    flavor: str
+    addons: Sequence[str]
+    tier: str
+    ports: dict[str, PortWish] = field(default_factory=dict)
+    address: str = "127.0.0.1"
+    environment: dict[str, str] = field(default_factory=dict)
+    gpus: int = 0
+    state: str = "started"
+
+
+def _name(value: Any, where: str, problems: list[str]) -> Any:
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(NAME, text) or len(text) > _LONGEST_NAME:
+        nearest = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]+", "-", str(value).lower())).strip("-")[:_LONGEST_NAME]
+        hint = f"; '{nearest}' would do" if nearest and nearest != text else ""
+        problems.append(
+            f"{where}: {value!r} is not a workspace's name; expected lower-case letters, digits and single hyphens "
+            f"between them, at most {_LONGEST_NAME} characters{hint}"
+        )
+    return text
+
+
+def _port(value: Any, where: str, problems: list[str]) -> PortWish:
+    if isinstance(value, dict):
+        fields = _PORT(value, where, problems)
+        return PortWish(fields.get("container", 0), fields.get("host"), fields.get("address", ""))
+    match = _PUBLISHED.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if match is None or not 1 <= int(match.group(2)) <= 65535:
+        problems.append(
+            f"{where}: expected a host port from 1 to 65535, address:port, or a mapping with container, host "
+            f"and address; got {value!r}"
+        )
+        return PortWish()
+    return PortWish(0, int(match.group(2)), (match.group(1) or "").strip("[]"))
+
+
+def _gpus(value: Any, where: str, problems: list[str]) -> int:
+    if value == "all":
+        return -1
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= 64:
+        problems.append(f"{where}: expected 'all' or a number of GPUs from 0 to 64, got {value!r}")
+        return 0
+    return value
+
+
+_ADDRESS_CHECK = schema.text(_ADDRESS, "an IP address such as 127.0.0.1 or 0.0.0.0")
+_PORT = schema.record(
+    {"container": schema.whole(1, 65535), "host": schema.whole(1, 65535), "address": _ADDRESS_CHECK}
+)
+_VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and underscores")
+_REQUEST = schema.record(
+    {
+        "name": _name,
+        "preset": schema.text(),
+        "flavor": schema.text(),
+        "addons": schema.list_of(schema.text()),
+        "tier": schema.text(),
+        "ports": schema.mapping(schema.text(NAME, "a port's name, such as web"), _port),
+        "address": _ADDRESS_CHECK,
+        "environment": schema.mapping(_VARIABLE, schema.scalar_text),
+        "gpus": _gpus,
+        "state": schema.one_of(*STATES),
+    },
+    required=("name",),
+)
+
+
+def parse_request(catalogue: Catalogue, value: Any, number: int, problems: list[str]) -> Request | None:
+    """The request that entry ``number`` (from 0) of the list makes, or None where it is past understanding.
+
+    Every mistake is added to ``problems``, beginning with the workspace's name.
+    """
+    name = value.get("name") if isinstance(value, dict) else None
+    where = f"workspace '{name}'" if isinstance(name, str) and name else f"workspaces[{number}]"
+    found: list[str] = []
+    fields = _REQUEST(value, f"{where}: ", found)
+    preset_name = fields.get("preset", "")
+    preset = catalogue.presets.get(preset_name)
+    if preset_name and preset is None:
+        found.append(f"{where}: preset: {unknown('preset', preset_name, catalogue.presets)}")
+    flavor = fields.get("flavor") or (preset.flavor if preset else "")
+    if isinstance(value, dict) and not flavor and not preset_name and fields.get("state") != "absent":
+        found.append(f"{where}: flavor: is missing (known: {', '.join(sorted(catalogue.flavors))})")
+    problems.extend(found)
+    if found:
+        return None
+    return Request(
+        name=fields["name"],
+        flavor=flavor,
+        addons=fields.get("addons", list(preset.addons) if preset else []),
+        tier=fields.get("tier") or (preset.tier if preset else "") or catalogue.default_tier,
+        ports=fields.get("ports", {}),
+        address=fields.get("address", "127.0.0.1").strip("[]"),
+        environment=fields.get("environment", {}),
+        gpus=fields.get("gpus", 0),
+        state=fields.get("state", "started"),
+    )

@@ -1,0 +1,158 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a list of workspaces, and every mistake that such a list can hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def _plan(catalogue: Any, *workspaces: Any) -> dict[str, Any]:
+    return make_plan(catalogue, list(workspaces), component_files)
+
+
+def test_layers_are_shared_and_parents_come_first(catalogue: Any) -> None:
+    plan = _plan(
+        catalogue,
+        {"name": "a", "flavor": "python", "addons": ["gui", "editor"]},
+        {"name": "b", "flavor": "python", "addons": ["editor"]},
+        {"name": "c", "flavor": "fullstack"},
+    )
+    layers = {layer["target"]: layer for layer in plan["layers"]}
+    assert list(layers) == ["base", "python", "python-editor", "python-editor-gui", "js", "fullstack"]
+    assert [layer["parent"] for layer in plan["layers"]] == [None, "base", "python", "python-editor", "base", "js"]
+    assert layers["fullstack"]["component"] == "python"
+    assert layers["js"]["args"] == {"NODE_VERSION": "24"}
+    assert layers["python-editor"]["labels"]["org.opencontainers.image.base.name"] == "acme-python:1.2.3"
+    assert plan["workspaces"][0]["recipe"] == layers["python-editor-gui"]["recipe"]
+    assert json.loads(json.dumps(plan)) == plan
+
+
+def test_a_change_reaches_what_stands_on_it_and_nothing_else(tree: Any) -> None:
+    wish = [{"name": "a", "flavor": "python", "addons": ["editor"]}, {"name": "b", "flavor": "js"}]
+    before = {layer["target"]: layer for layer in _plan(tree.load(), *wish)["layers"]}
+    (tree.root / "flavors/python/new").write_text("x")
+    after = {layer["target"]: layer for layer in _plan(tree.load(), *wish)["layers"]}
+    changed = {target for target in after if after[target]["recipe"] != before[target]["recipe"]}
+    assert changed == {"python", "python-editor"}
+    assert set(after["python"]["inputs"]) - set(before["python"]["inputs"]) == {"file new"}
+    assert after["python-editor"]["inputs"]["parent python"] != before["python-editor"]["inputs"]["parent python"]
+
+
+def test_the_workspace_of_a_plan(catalogue: Any) -> None:
+    plan = _plan(
+        catalogue,
+        {
+            "name": "demo", "preset": "ide", "address": "0.0.0.0", "environment": {"B": 1, "A": "x"},
+            "ports": {"editor": "127.0.0.1:9000", "web": {"container": 3000, "host": 3000}, "opencode": 5000},
+        },
+    )  # fmt: skip
+    workspace = plan["workspaces"][0]
+    assert workspace["image"] == "acme-python-editor:1.2.3"
+    assert workspace["tier"] == "large"
+    assert workspace["cpus"] == 5.0
+    assert workspace["environment"] == {"A": "x", "B": "1"}
+    assert workspace["ports"] == [
+        {"name": "acp", "container": 4097, "host": None, "address": "0.0.0.0"},
+        {"name": "editor", "container": 8080, "host": 9000, "address": "127.0.0.1"},
+        {"name": "opencode", "container": 4096, "host": 5000, "address": "0.0.0.0"},
+        {"name": "web", "container": 3000, "host": 3000, "address": "0.0.0.0"},
+    ]
+    assert workspace["volumes"] == [
+        {"name": "home", "path": "/home/developer"},
+        {"name": "workspace", "path": "/workspace"},
+    ]
+
+
+def test_gpus(catalogue: Any) -> None:
+    wish = {"name": "a", "flavor": "python", "addons": ["gpu"], "tier": "large"}
+    assert _plan(catalogue, wish)["workspaces"][0]["gpus"] == -1
+    assert _plan(catalogue, {**wish, "gpus": 2})["workspaces"][0]["gpus"] == 2
+    assert _plan(catalogue, {"name": "a", "flavor": "js", "gpus": "all"})["workspaces"][0]["gpus"] == -1
+
+
+def test_what_is_absent_needs_only_a_name(catalogue: Any) -> None:
+    plan = _plan(catalogue, {"name": "old", "state": "absent"}, {"name": "older", "flavor": "gone", "state": "absent"})
+    assert plan["layers"] == []
+    assert [workspace["state"] for workspace in plan["workspaces"]] == ["absent", "absent"]
+
+
+MISTAKES: list[tuple[Any, str]] = [
+    ({"flavor": "js"}, r"workspaces\[0\]: name: is missing"),
+    ("demo", r"workspaces\[0\]: expected a mapping with name, got 'demo'"),
+    ({"name": "a"}, r"workspace 'a': flavor: is missing \(known: fullstack, js, python\)"),
+    ({"name": "a", "flavour": "js"}, r"workspace 'a': flavour: unknown key; did you mean 'flavor'\?"),
+    ({"name": "a", "flavor": "jss"}, r"workspace 'a': unknown flavor 'jss'; did you mean 'js'\?"),
+    ({"name": "a", "flavor": "js", "addons": ["editorr"]}, r"workspace 'a': unknown add-on 'editorr'; did you mean 'editor'\?"),
+    ({"name": "a", "flavor": "js", "addons": "editor"}, r"workspace 'a': addons: expected a list, got 'editor'"),
+    ({"name": "a", "flavor": "js", "tier": "lage"}, r"workspace 'a': unknown tier 'lage'; did you mean 'large'\?"),
+    ({"name": "a", "preset": "idee"}, r"workspace 'a': preset: unknown preset 'idee'; did you mean 'ide'\?"),
+    ({"name": "a", "flavor": "js", "addons": ["gpu"], "tier": "large"}, r"workspace 'a': gpu needs flavor python"),
+    ({"name": "a", "flavor": "js", "state": "running"}, r"state: expected one of started, stopped, absent, got 'running'"),
+    ({"name": "a", "flavor": "js", "ports": {"opencode": 0}}, r"ports.opencode: expected a host port from 1 to 65535"),
+    ({"name": "a", "flavor": "js", "ports": {"opencode": 65536}}, r"ports.opencode: expected a host port from 1 to 65535"),
+    ({"name": "a", "flavor": "js", "ports": {"opencode": "x:1"}}, r"ports.opencode: expected a host port"),
+    ({"name": "a", "flavor": "js", "ports": {"web": 3000}}, r"ports.web: no component has a port of this name; known: acp \(4097\), opencode \(4096\)"),
+    ({"name": "a", "flavor": "js", "ports": {"web": {"container": 4096}}}, r"ports.web: container port 4096 belongs to opencode"),
+    ({"name": "a", "flavor": "js", "ports": {"opencode": {"container": 1}}}, r"ports.opencode: is container port 4096 and cannot be another"),
+    ({"name": "a", "flavor": "js", "environment": {"A-B": "1"}}, r"environment, the key: 'A-B' is not valid"),
+    ({"name": "a", "flavor": "js", "environment": {"A": ["1"]}}, r"environment.A: expected a text"),
+    ({"name": "a", "flavor": "js", "gpus": "some"}, r"gpus: expected 'all' or a number of GPUs"),
+    ({"name": "a", "flavor": "js", "address": "everywhere"}, r"address: 'everywhere' is not valid; expected an IP address"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("workspace", "message"), MISTAKES)
+def test_a_mistake_names_the_workspace_and_key(catalogue: Any, workspace: Any, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        _plan(catalogue, workspace)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "a;b", "$(x)", "A", "a--b", "-a", "a_b", "x" * 41, "", "`id`", "a\nb"])
+def test_bad_names_are_refused(catalogue: Any, name: str) -> None:
+    with pytest.raises(PlanError, match="is not a workspace's name; expected lower-case letters"):
+        _plan(catalogue, {"name": name, "flavor": "js"})
+
+
+def test_a_bad_name_is_answered_with_a_good_one(catalogue: Any) -> None:
+    with pytest.raises(PlanError, match="'my-shop-1' would do"):
+        _plan(catalogue, {"name": "My Shop/1", "flavor": "js"})
+
+
+def test_all_mistakes_of_a_list_are_in_one_message(catalogue: Any) -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(
+            catalogue,
+            *({**mistake[0], "name": f"a{number}"} for number, mistake in enumerate(MISTAKES[2:6])),
+            {"name": "twin", "flavor": "js"},
+            {"name": "twin", "flavor": "js"},
+            {"name": "p", "flavor": "js", "ports": {"opencode": 7000}},
+            {"name": "q", "flavor": "js", "ports": {"acp": "0.0.0.0:7000"}},
+        )
+    text = str(caught.value)
+    assert text.startswith("7 mistakes in the list of workspaces:")
+    assert "workspace 'twin': is listed twice" in text
+    assert "host port 7000 is asked for by both p (opencode) and q (acp)" in text
+
+
+def test_one_host_port_on_two_addresses_is_no_clash(catalogue: Any) -> None:
+    ports = ["127.0.0.1:7000", "127.0.0.2:7000"]
+    wishes = [
+        {"name": f"w{number}", "flavor": "js", "ports": {"opencode": port}} for number, port in enumerate(ports)
+    ]
+    assert len(_plan(catalogue, *wishes)["workspaces"]) == 2
+
+
+@given(st.permutations(["editor", "gui"]), st.sampled_from(["js", "python", "fullstack"]))
+def test_any_order_of_addons_gives_one_plan(catalogue: Any, addons: list[str], flavor: str) -> None:
+    one = _plan(catalogue, {"name": "a", "flavor": flavor, "addons": addons})
+    assert one == _plan(catalogue, {"name": "a", "flavor": flavor, "addons": sorted(addons)})
