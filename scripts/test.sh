@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everything that must pass, cheapest first. All test runs of pytest end in one line.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "$0")/environment.sh"
+
+scripts/lint.sh
+scripts/sanity.sh
+scripts/engine.sh
+scripts/build-catalogue.sh
+pytest tests

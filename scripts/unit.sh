@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Unit tests. Arguments go to pytest.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "$0")/environment.sh"
+exec pytest tests/unit "$@"
