@@ -38,6 +38,7 @@ integration: ## Tests on the real engine, without those of the images
 
 .PHONY: test-images
 test-images: ## Build the catalogue and test its images
+	@scripts/build-catalogue.sh
 	@scripts/integration.sh tests/images
 
 .PHONY: bench

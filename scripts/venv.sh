@@ -42,7 +42,7 @@ ln -sfn ../../.. .collections/ansible_collections/codeopen/workspaces
 
 wanted=$(cat "${requirements[@]}" constraints.txt | sha256sum | cut -d' ' -f1)
 stamp=.venv/requirements.sha256
-if [[ ! -x .venv/bin/python ]] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+if [[ ! -x .venv/bin/python ]] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
   make_venv "$(find_python)"
 elif grep -qs "$wanted" "$stamp"; then
   exit 0
