@@ -1,0 +1,86 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done to a workspace, from what is wished and what was found. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed
+
+NONE, CREATE, UPDATE, START, RESTART, STOP, REMOVE, RECOVER = (
+    "none",
+    "create",
+    "update",
+    "start",
+    "restart",
+    "stop",
+    "remove",
+    "recover",
+)
+# What an interrupted update left, and what becomes of it before anything else.
+KEEP, DROP_PREVIOUS, PUT_BACK, RESUME = "keep", "drop previous", "put back", "resume"
+_RUNS = ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The work on one workspace.
+
+    :ivar settle: what becomes of a previous container, first of all.
+    :ivar base: the container that the action is about, after settling.
+    :ivar was_serving: whether ``base`` is to run again if an update fails.
+    """
+
+    action: str
+    settle: str = KEEP
+    base: Optional[Container] = None
+    was_serving: bool = False
+
+
+def decide(state: str, observed: Observed, digest: str = "") -> Decision:
+    """What to do.
+
+    :param state: the wished one: started, stopped or absent.
+    :param digest: the wished configuration's SHA-256; only for ``started``.
+    """
+    if state == "absent":
+        return Decision(REMOVE if observed.exists else NONE)
+    if not observed.exists:
+        return Decision(CREATE)
+    settle, base = _settle(observed, digest)
+    if state == "stopped":
+        # A configuration is proven by running it, so a stopped workspace gets it with its next start.
+        if settle == RESUME:
+            settle, base = PUT_BACK, observed.previous
+        if base is not None and base.state in _RUNS:
+            return Decision(STOP, settle, base)
+        return Decision(NONE if settle == KEEP else RECOVER, settle, base)
+    if settle == RESUME or base is None:
+        return Decision(UPDATE, settle, base)
+    if base.spec != digest:
+        # What an interrupted update stopped had been running.
+        return Decision(UPDATE, settle, base, was_serving=base.state in _RUNS or settle == PUT_BACK)
+    action = _same(base)
+    return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
+
+
+def _settle(observed: Observed, digest: str) -> tuple[str, Optional[Container]]:
+    current, previous = observed.current, observed.previous
+    if previous is None:
+        return KEEP, current
+    if current is None:
+        return PUT_BACK, previous
+    if current.serves and current.health == "healthy":
+        return DROP_PREVIOUS, current
+    if current.spec == digest:
+        return RESUME, current
+    return PUT_BACK, previous
+
+
+def _same(container: Container) -> str:
+    if container.state == "running":
+        return RESTART if container.health == "unhealthy" else NONE
+    return RESTART if container.state == "restarting" else START

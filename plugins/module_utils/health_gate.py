@@ -1,0 +1,93 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until a container is healthy, and no longer than there is hope."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LOG_LINES = 20
+# A container without a health check is taken for running when it has lived this long.
+LIVED_SECONDS = 2.0
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 1.0
+
+
+class Interrupted(RolloutError):
+    """The run was asked to stop; the next one goes on from here."""
+
+
+def wait_healthy(client: DockerClient, container_id: str, timeout: float, stop: threading.Event) -> None:
+    """Return when the container is healthy.
+
+    :param timeout: seconds.
+    :param stop: set by whoever wants the run to end.
+    :raises RolloutError: it died, restarts, is unhealthy, or was not healthy in time; with its last log lines.
+    :raises Interrupted: ``stop`` was set.
+    """
+    begin = time.monotonic()
+    begin_epoch = time.time()
+    pause = _FIRST_PAUSE
+    restarts: Optional[int] = None
+    while True:
+        details = client.api.inspect_container(container_id)
+        state = details["State"]
+        if restarts is None:
+            restarts = int(details.get("RestartCount") or 0)
+        waited = time.monotonic() - begin
+        restarted = int(details.get("RestartCount") or 0) > restarts
+        if restarted or state["Status"] not in ("running", "created"):
+            code = _exit_code(client, container_id, state, begin_epoch)
+            oom = ", killed for want of memory" if state.get("OOMKilled") else ""
+            raise RolloutError(f"it died with exit code {code}{oom}.{last_lines(client, container_id)}")
+        health = state.get("Health")
+        status = str(health["Status"]) if health else ""
+        if status == "healthy" or (not health and state["Status"] == "running" and waited >= LIVED_SECONDS):
+            return
+        if status == "unhealthy":
+            raise RolloutError(f"it is unhealthy: {_last_output(health)}{last_lines(client, container_id)}")
+        if waited >= timeout:
+            raise RolloutError(
+                f"it was not healthy within {timeout:g} seconds: "
+                f"{_last_output(health)}{last_lines(client, container_id)}"
+            )
+        if stop.wait(min(pause, max(timeout - waited, 0.01))):
+            raise Interrupted("the run was interrupted while it waited for it to be healthy; the next run goes on.")
+        pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+
+def last_lines(client: DockerClient, container_id: str) -> str:
+    """The container's last log lines, as the end of a message."""
+    raw = client.api.logs(container_id, stdout=True, stderr=True, tail=LOG_LINES)
+    text = raw.decode("utf-8", "replace").strip()
+    return f"\nLast lines of its log:\n{text}" if text else "\nIts log is empty."
+
+
+def _exit_code(client: DockerClient, container_id: str, state: dict[str, Any], since: float) -> int:
+    if state["Status"] == "exited":
+        return int(state["ExitCode"])
+    # Restarted already, it has no exit code any more; the engine's events remember.
+    events = client.api.events(
+        since=int(since) - 1,
+        until=int(time.time()) + 1,
+        filters={"container": container_id, "event": "die"},
+        decode=True,
+    )
+    codes = [int(event["Actor"]["Attributes"].get("exitCode", -1)) for event in events]
+    return codes[0] if codes else int(state["ExitCode"])
+
+
+def _last_output(health: Optional[dict[str, Any]]) -> str:
+    checks = (health or {}).get("Log") or []
+    if not checks:
+        return "its health check has not answered yet."
+    last = checks[-1]
+    return f"its health check says (exit code {last['ExitCode']}): {str(last['Output']).strip() or 'nothing'}"

@@ -1,0 +1,146 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host keeps about each workspace: its secrets, mounted read-only into it, and its ports.
+
+Every file is written beside its place and renamed into it, so that a run killed at any moment leaves the old or the
+new one, never a half.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from typing import Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+
+WORKSPACE_UID = 1000
+PASSWORD_BYTES = 24
+
+
+class SecretsStore:
+    """The folder ``{state_dir}/workspaces/<name>`` of one workspace.
+
+    Reading needs no folder; the first write makes it.
+    """
+
+    def __init__(self, state_dir: str, workspace: str) -> None:
+        self._state_dir = state_dir
+        self.path = os.path.join(state_dir, "workspaces", workspace)
+        self.secrets_dir = os.path.join(self.path, "secrets")
+        self.password_file = os.path.join(self.secrets_dir, "password")
+        self._network_file = os.path.join(self.secrets_dir, "network")
+        self._ports_file = os.path.join(self.path, "ports.json")
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is kept."""
+        return os.path.isdir(self.path)
+
+    def password(self) -> Optional[str]:
+        """The password, or None before there is one."""
+        text = _read(self.password_file)
+        return text.strip() if text else None
+
+    def ensure_password(self) -> bool:
+        """Make a password where there is none; whether one was made."""
+        if self.password():
+            return False
+        self._write_secret(self.password_file, secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
+        return True
+
+    def network(self) -> str:
+        """The network file's text; empty where there is none."""
+        return _read(self._network_file) or ""
+
+    def write_network(self, text: str) -> None:
+        """Set the network file; an empty text removes it."""
+        if text == self.network():
+            return
+        if text:
+            self._write_secret(self._network_file, text)
+        else:
+            os.unlink(self._network_file)
+
+    def ports(self) -> dict[str, int]:
+        """Host ports by port name, as last given."""
+        text = _read(self._ports_file)
+        if not text:
+            return {}
+        try:
+            return {str(name): int(port) for name, port in json.loads(text).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise WorkspacesError(
+                f"{self._ports_file} is not a JSON object of port numbers: mend or remove it ({error})."
+            ) from error
+
+    def write_ports(self, ports: dict[str, int]) -> None:
+        """Record host ports by port name."""
+        if ports != self.ports():
+            self._ensure_directories()
+            _write(self._ports_file, json.dumps(ports, sort_keys=True) + "\n", 0o600, None)
+
+    def purge(self) -> None:
+        """Remove all of it."""
+        try:
+            if self.exists:
+                shutil.rmtree(self.path)
+        except OSError as error:
+            raise WorkspacesError(f"{self.path} cannot be removed: {error.strerror}.") from error
+
+    def _write_secret(self, path: str, text: str) -> None:
+        self._ensure_directories()
+        _write(path, text, 0o400, WORKSPACE_UID)
+
+    def _ensure_directories(self) -> None:
+        try:
+            for path in (self._state_dir, os.path.dirname(self.path)):
+                os.makedirs(path, mode=0o755, exist_ok=True)
+            _directory(self.path, 0o700, None)
+            _directory(self.secrets_dir, 0o500, WORKSPACE_UID)
+        except OSError as error:
+            raise WorkspacesError(f"{self.path} cannot be made: {error.strerror}. {_HINT}") from error
+
+
+_HINT = "Run the task as root ('become: true'), or give a state_dir that this user may write."
+
+
+def _directory(path: str, mode: int, uid: Optional[int]) -> None:
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    found = os.stat(path)
+    if uid is not None and (found.st_uid, found.st_gid) != (uid, uid):
+        os.chown(path, uid, uid)
+    if found.st_mode & 0o7777 != mode:
+        os.chmod(path, mode)
+
+
+def _read(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise WorkspacesError(f"{path} cannot be read: {error.strerror}. {_HINT}") from error
+
+
+def _write(path: str, text: str, mode: int, uid: Optional[int]) -> None:
+    # One name for all tries: what a killed run left is replaced, not added to.
+    temporary = f"{path}.new"
+    try:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            if uid is not None:
+                os.fchown(stream.fileno(), uid, uid)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WorkspacesError(f"{path} cannot be written: {error.strerror}. {_HINT}") from error
