@@ -43,7 +43,7 @@ JOB_EVERY = 15
 JOB_KEYS = ("ansible_job_id", "finished", "started", "results_file", "stdout", "stdout_lines", "stderr", "stderr_lines")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Runs the module twice: once to learn what is missing, once to build it."""
 
     TRANSFERS_FILES = True

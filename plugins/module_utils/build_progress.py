@@ -59,9 +59,6 @@ class _Vertex:
     partial: str = ""
     lines: list[str] = dataclasses.field(default_factory=list)
 
-    def event(self, kind: str, seconds: float = 0.0, text: str = "") -> Event:
-        return Event(kind, self.layer, self.step, self.number, self.total, seconds, text)
-
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
@@ -76,7 +73,10 @@ class Failure:
 
 
 class ProgressParser:
-    """Takes the tool's output in pieces of any size and gives back events.
+    """Takes the tool's output in pieces of any size and keeps the events for whoever drains them.
+
+    A step that several targets share is named once for each, in any order and some milliseconds apart. An event gets
+    its layer only when it is drained, so that draining once a second counts such a step to the right layer.
 
     :param targets: names of the targets that are built, parents before children. A step that several targets
         share is counted to the first of them.
@@ -89,60 +89,71 @@ class ProgressParser:
         self._decoder = json.JSONDecoder()
         self._vertices: dict[str, _Vertex] = {}
         self.messages: list[str] = []
-        self.failure: Optional[Failure] = None
+        self._events: list[tuple[str, _Vertex, float, str]] = []
+        self._failed: Optional[tuple[_Vertex, str]] = None
 
-    def feed(self, text: str) -> list[Event]:
+    @property
+    def failure(self) -> Optional[Failure]:
+        """The first step that failed by itself, or None."""
+        if self._failed is None:
+            return None
+        vertex, error = self._failed
+        return Failure(vertex.layer, vertex.step, vertex.number, vertex.total, error, tuple(vertex.lines))
+
+    def drain(self) -> list[Event]:
+        """Give the events since the last call."""
+        events = [
+            Event(kind, vertex.layer, vertex.step, vertex.number, vertex.total, seconds, text)
+            for kind, vertex, seconds, text in self._events
+        ]
+        self._events.clear()
+        return events
+
+    def feed(self, text: str) -> None:
         """Take the next piece of output.
 
         Text that is no JSON (warnings, the tool's own summary of an error) is kept in ``messages``.
         """
         self._pending += text
-        events: list[Event] = []
         while True:
             self._pending = self._pending.lstrip()
             if not self._pending:
-                return events
+                return
             if self._pending[0] == "{":
                 try:
                     record, end = self._decoder.raw_decode(self._pending)
                 except ValueError:
-                    return events
+                    return
                 self._pending = self._pending[end:]
-                events.extend(self._record(record))
+                self._record(record)
                 continue
             line, newline, rest = self._pending.partition("\n")
             if not newline:
-                return events
+                return
             self._pending = rest
             self.messages.append(line.rstrip())
 
-    def finish(self) -> list[Event]:
-        """Give back what was still held: last lines of output with no end of line."""
-        events = []
+    def finish(self) -> None:
+        """Take what was still held as whole: last lines with no end of line."""
         for vertex in self._vertices.values():
             if vertex.partial:
-                events.extend(self._output(vertex, "\n"))
+                self._output(vertex, "\n")
         if self._pending.strip():
             self.messages.extend(self._pending.strip().splitlines())
             self._pending = ""
-        return events
 
-    def _record(self, record: dict[str, Any]) -> list[Event]:
+    def _record(self, record: dict[str, Any]) -> None:
         vertexes = record.get("vertexes") or []
-        # All names first: one record may name a shared step for the child before it does so for the parent.
         for data in vertexes:
             self._name(data)
-        events: list[Event] = []
-        for data in vertexes:
-            events.extend(self._state(data))
+            self._state(data)
         for data in record.get("logs") or []:
             vertex = self._vertices.setdefault(str(data.get("vertex")), _Vertex())
             try:
                 text = base64.b64decode(data.get("data") or "").decode("utf-8", "replace")
             except (binascii.Error, ValueError):
                 continue
-            events.extend(self._output(vertex, text))
-        return events
+            self._output(vertex, text)
 
     def _name(self, data: dict[str, Any]) -> None:
         vertex = self._vertices.setdefault(str(data.get("digest")), _Vertex())
@@ -163,7 +174,7 @@ class ProgressParser:
         text = " ".join((match.group("text") if match else name).split())
         # Mount options say nothing to a reader and fill the line.
         text = _MOUNT.sub(r"\g<word> ", text)
-        first, rest = (head.split(" ", 1) + [""])[:2]
+        first, rest = ([*head.split(" ", 1), ""])[:2]
         if first in self._rank:
             return first, rest, text
         # The tool leaves the target's name out where it builds a single one.
@@ -171,47 +182,41 @@ class ProgressParser:
             return self._targets[0], head, text
         return "", head, text
 
-    def _state(self, data: dict[str, Any]) -> list[Event]:
+    def _state(self, data: dict[str, Any]) -> None:
         vertex = self._vertices[str(data.get("digest"))]
         if vertex.completed:
-            return []
-        events: list[Event] = []
+            return
         error = str(data.get("error") or "")
         if data.get("completed"):
             vertex.completed = True
             seconds = _seconds(str(data.get("started") or ""), str(data["completed"]))
             if vertex.partial:
-                events.extend(self._output(vertex, "\n"))
+                self._output(vertex, "\n")
             if error:
                 # The others of a failed build end as cancelled; that is not why it failed.
-                if self.failure is None and "context canceled" not in error:
-                    self.failure = Failure(
-                        vertex.layer, vertex.step, vertex.number, vertex.total, error, tuple(vertex.lines)
-                    )
-                    events.append(vertex.event(STEP_FAILED, seconds, error))
+                if self._failed is None and "context canceled" not in error:
+                    self._failed = (vertex, error)
+                    self._events.append((STEP_FAILED, vertex, seconds, error))
             elif vertex.exports:
-                events.append(vertex.event(LAYER_FINISHED, seconds))
+                self._events.append((LAYER_FINISHED, vertex, seconds, ""))
             elif vertex.number:
-                events.append(vertex.event(STEP_CACHED if data.get("cached") else STEP_FINISHED, seconds))
+                self._events.append((STEP_CACHED if data.get("cached") else STEP_FINISHED, vertex, seconds, ""))
         elif data.get("started") and not vertex.started:
             vertex.started = True
             if vertex.number:
-                events.append(vertex.event(STEP_STARTED))
-        return events
+                self._events.append((STEP_STARTED, vertex, 0.0, ""))
 
-    def _output(self, vertex: _Vertex, text: str) -> list[Event]:
+    def _output(self, vertex: _Vertex, text: str) -> None:
         lines = (vertex.partial + text).split("\n")
         vertex.partial = lines.pop()
-        events = []
         for line in lines:
             # A progress bar rewrites its line; only its last state is worth keeping.
             shown = line.rstrip("\r").rpartition("\r")[2].rstrip()
             if not shown:
                 continue
             vertex.lines.append(shown)
-            events.append(vertex.event(OUTPUT, text=shown))
+            self._events.append((OUTPUT, vertex, 0.0, shown))
         del vertex.lines[:-20]
-        return events
 
 
 def _seconds(started: str, completed: str) -> float:

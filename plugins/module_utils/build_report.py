@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import build_progress
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, disk_error
@@ -16,30 +16,34 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.build_progress
 # Seconds of silence of a step after which a line says that it still runs.
 QUIET = 15.0
 STEP_WIDTH = 100
+_MARKED = re.compile(r"^ *\d+ \| >>> (.*)$")
 _EXIT_CODE = re.compile(r"did not complete successfully: (exit code: \d+)")
 
 
 class BuildReport:
     """Follows one bake.
 
-    :param targets: the targets that are built, parents before children.
+    :param dockerfiles: texts of the Dockerfiles of the targets that are built, parents before children.
     """
 
-    def __init__(self, log: BuildLog, targets: Sequence[str]) -> None:
+    def __init__(self, log: BuildLog, dockerfiles: Mapping[str, str]) -> None:
+        targets = list(dockerfiles)
         self._log = log
+        self._dockerfiles = dockerfiles
         self._parser = ProgressParser(targets)
-        self._to_go = list(targets)
+        self._to_go = targets
         self._begun: dict[str, float] = {}
         self._running: dict[tuple[str, str], float] = {}
         self._told: dict[tuple[str, str], float] = {}
 
     def feed(self, text: str) -> None:
-        """Take a piece of the tool's progress."""
-        for event in self._parser.feed(text):
-            self._event(event)
+        """Take a piece of the tool's progress; :meth:`tick` writes it to the log."""
+        self._parser.feed(text)
 
     def tick(self) -> None:
-        """Say of steps that have run for long without a word that they still do."""
+        """Write what happened since the last call, and of steps that are silent for long that they still run."""
+        for event in self._parser.drain():
+            self._event(event)
         now = time.monotonic()
         for (layer, step), since in self._running.items():
             if now - self._told[(layer, step)] >= QUIET:
@@ -48,7 +52,8 @@ class BuildReport:
 
     def finish(self) -> None:
         """Take what the tool left unfinished when it ended."""
-        for event in self._parser.finish():
+        self._parser.finish()
+        for event in self._parser.drain():
             self._event(event)
         for message in self._parser.messages:
             self._log.output("buildx", message)
@@ -62,7 +67,7 @@ class BuildReport:
         failure = self._parser.failure
         if failure is None:
             lines: Sequence[str] = [line for line in self._parser.messages if line.strip("- ")][-20:]
-            head = f"docker buildx bake failed with exit code {status}."
+            head = f"{self._where_marked(lines)} failed: docker buildx bake ended with exit code {status}."
         else:
             lines = failure.lines
             code = _EXIT_CODE.search(failure.error)
@@ -73,6 +78,15 @@ class BuildReport:
         said = "".join(f"\n    {line}" for line in lines)
         message = head + (f"\nThe last lines of its output:{said}" if said else "")
         return disk_error(message, docker_directory)
+
+    def _where_marked(self, lines: Sequence[str]) -> str:
+        """Name the layer of a Dockerfile that the tool could not read: it marks the line, and names no target."""
+        marked = [match.group(1) for match in map(_MARKED.match, lines) if match]
+        if marked:
+            for target, text in self._dockerfiles.items():
+                if marked[0] in text.splitlines():
+                    return f"Layer {target}"
+        return "The build"
 
     def _event(self, event: Event) -> None:
         key = (event.layer, event.step)

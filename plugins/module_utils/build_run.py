@@ -160,7 +160,7 @@ def _build(client: DockerClient, request: Request, outcome: Outcome, log: BuildL
             targets if request.rebuild else (),
         )
         log.progress(f"building {len(layers)} {'layer' if len(layers) == 1 else 'layers'}: {', '.join(targets)}")
-        report = BuildReport(log, targets)
+        report = BuildReport(log, dockerfiles)
 
         def tick() -> None:
             watch()
