@@ -113,4 +113,4 @@ class FakeAgent:
 
 if __name__ == "__main__":
     assert sys.argv[1:] == ["acp"], sys.argv
-    asyncio.run(run_agent(cast(Agent, FakeAgent())))
+    asyncio.run(run_agent(cast(Agent, FakeAgent()), use_unstable_protocol=True))

@@ -77,7 +77,7 @@ class GatewayClient:
     async def events_until(
         self, session_id: str, *types: str, says: str = "", last_id: int = 0
     ) -> list[tuple[int, str, Any]]:
-        """Return the events (id, type, data) up to and with the first of one of `types`, or until the agent said `says`."""
+        """Return the events (id, type, data) up to and with the first of one of `types`, or until `says` was said."""
         found: list[tuple[int, str, Any]] = []
         async with asyncio.timeout(PATIENCE):
             headers = {"Last-Event-ID": str(last_id)}
@@ -87,6 +87,8 @@ class GatewayClient:
                 async for event in read_events(response):
                     found.append(event)
                     if event[1] in types or (says and says in said(found)):
+                        # Else leaving the block waits for the stream's next line.
+                        response.close()
                         break
         return found
 

@@ -24,28 +24,41 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> Iterator[ModelStandIn]:
     with ModelStandIn() as stand_in:
         yield stand_in
 
 
-@pytest.fixture
-async def gateway(
-    tmp_path: Path, model: ModelStandIn, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[GatewayClient]:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gateway")
+
+
+@pytest.fixture(scope="module")
+async def gateway(folder: Path, model: ModelStandIn) -> AsyncIterator[GatewayClient]:
+    """One gateway and one OpenCode for all tests, as its start takes seconds; each test has sessions of its own."""
+    home = folder / "home"
     home.mkdir()
-    config = tmp_path / "opencode.json"
+    config = folder / "opencode.json"
     config.write_text(json.dumps(opencode_config(model.base_url, permission={"bash": "ask", "edit": "ask"})))
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "OPENCODE_CONFIG_CONTENT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("OPENCODE_CONFIG", str(config))
-    monkeypatch.setenv("OPENCODE_DISABLE_MODELS_FETCH", "1")
-    monkeypatch.setenv("OPENCODE_DISABLE_LSP_DOWNLOAD", "1")
-    async with running_gateway(make_settings(tmp_path, OPENCODE)) as client:
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("XDG_", "OPENCODE_"))]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("OPENCODE_CONFIG", str(config))
+        patch.setenv("OPENCODE_DISABLE_MODELS_FETCH", "1")
+        patch.setenv("OPENCODE_DISABLE_LSP_DOWNLOAD", "1")
+        async with running_gateway(make_settings(folder, OPENCODE)) as client:
+            yield client
+
+
+@pytest.fixture
+def made(folder: Path) -> Iterator[Path]:
+    """A file that a tool may make."""
+    file = folder / "workspace" / "made"
+    yield file
+    file.unlink(missing_ok=True)
 
 
 def call(tool: str, **arguments: Any) -> str:
@@ -102,8 +115,15 @@ async def test_slow_prompt_is_cancelled(gateway: GatewayClient, model: ModelStan
     assert (status, body.get("stopReason")) == (200, "end_turn"), body
 
 
-async def test_allowed_tool_runs(gateway: GatewayClient, tmp_path: Path) -> None:
-    made = tmp_path / "workspace" / "made"
+async def test_prompt_cancelled_at_once_ends_as_cancelled(gateway: GatewayClient) -> None:
+    session_id = await gateway.new_session()
+    await gateway.start_prompt(session_id, "SLOW please")
+    assert (await gateway.request("POST", f"/sessions/{session_id}/cancel"))[0] == 202
+    events = await gateway.events_until(session_id, "prompt_finished", "prompt_failed")
+    assert events[-1][2].get("stopReason") == "cancelled", events[-1]
+
+
+async def test_allowed_tool_runs(gateway: GatewayClient, made: Path) -> None:
     session_id, request = await ask_for(gateway, call("bash", command=f"echo done > {made}", description="Make it"))
     assert request["toolCall"]["kind"] == "execute"
     assert not made.exists()
@@ -113,8 +133,7 @@ async def test_allowed_tool_runs(gateway: GatewayClient, tmp_path: Path) -> None
     assert made.read_text() == "done\n"
 
 
-async def test_refused_tool_does_not_run(gateway: GatewayClient, tmp_path: Path) -> None:
-    made = tmp_path / "workspace" / "made"
+async def test_refused_tool_does_not_run(gateway: GatewayClient, made: Path) -> None:
     session_id, request = await ask_for(gateway, call("write", filePath=str(made), content="no"))
     await answer(gateway, session_id, request, {"optionId": option(request, "reject_once")})
     events = await gateway.events_until(session_id, "prompt_finished", "prompt_failed")
@@ -122,8 +141,7 @@ async def test_refused_tool_does_not_run(gateway: GatewayClient, tmp_path: Path)
     assert not made.exists()
 
 
-async def test_cancelled_permission_stops_the_tool(gateway: GatewayClient, tmp_path: Path) -> None:
-    made = tmp_path / "workspace" / "made"
+async def test_cancelled_permission_stops_the_tool(gateway: GatewayClient, made: Path) -> None:
     session_id, request = await ask_for(gateway, call("bash", command=f"touch {made}", description="Make it"))
     assert (await gateway.request("POST", f"/sessions/{session_id}/cancel"))[0] == 202
     events = await gateway.events_until(session_id, "prompt_finished", "prompt_failed")

@@ -238,7 +238,10 @@ class Agent:
             )
         )
         await _first_of(hello, process.wait(), self._stop.wait(), timeout=START_TIMEOUT)
-        if not hello.done() or hello.cancelled():
+        if hello.done() and not hello.cancelled() and isinstance(hello.exception(), ConnectionError):
+            # Its output is closed, so it is most likely about to end: the exit status tells more.
+            await _first_of(process.wait(), timeout=STOP_TIMEOUT)
+        if not hello.done() or hello.cancelled() or process.returncode is not None:
             if process.returncode is not None:
                 raise AgentUnavailableError(f"it ended with exit status {process.returncode}")
             if self._stop.is_set():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from . import __version__
 from .agent import Agent, to_json
 from .bodies import ContentBlock
 from .config import Settings
-from .errors import AgentDiedError, BadRequestError, GatewayError, SessionEndedError, UnknownSessionError
+from .errors import AgentDiedError, AgentError, BadRequestError, GatewayError, SessionEndedError, UnknownSessionError
 from .sessions import Session, SessionStore
 
 
@@ -64,8 +65,10 @@ class Gateway:
         """End a session at the agent, and forget it. Raises UnknownSessionError."""
         session = self.sessions.get(session_id)
         if session.ended_reason is None:
-            await self.cancel(session_id)
-            await self._close_at_agent(session_id)
+            # An agent that fails here does not keep the session alive.
+            with contextlib.suppress(AgentError, AgentDiedError):
+                await self.cancel(session_id)
+                await self._close_at_agent(session_id)
         self.sessions.remove(session_id, "deleted")
 
     def start_prompt(self, session_id: str, blocks: Sequence[ContentBlock]) -> RunningPrompt:
@@ -86,6 +89,7 @@ class Gateway:
         session.require_live()
         if session.prompt_id is None:
             return False
+        session.cancelling = True
         await self.agent.call(lambda connection: connection.cancel(session_id=session_id))
         # The protocol wants every open permission request answered with cancelled.
         session.cancel_permissions()
@@ -124,6 +128,13 @@ class Gateway:
             answer = await self.agent.call(
                 lambda connection: connection.prompt(session_id=session.id, prompt=list(blocks))
             )
+        except AgentError as error:
+            if session.cancelling:
+                # The protocol wants this stop reason, but OpenCode answers an early cancel with an error.
+                session.finish_prompt("prompt_finished", {"stopReason": "cancelled"})
+                return "cancelled"
+            session.finish_prompt("prompt_failed", {"error": {"code": error.code, "message": str(error)}})
+            raise
         except GatewayError as error:
             session.finish_prompt("prompt_failed", {"error": {"code": error.code, "message": str(error)}})
             raise

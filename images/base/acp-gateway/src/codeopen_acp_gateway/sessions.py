@@ -69,9 +69,10 @@ class EventBuffer:
         self.closed = True
         self._wake()
 
-    async def wait(self) -> None:
-        """Wait until an event is added or the buffer is closed; returns at once if it is closed."""
-        if not self.closed:
+    async def wait_beyond(self, last_id: int) -> None:
+        """Wait until there is an event newer than `last_id`, or the buffer is closed."""
+        # Checked here and not by the caller: an event may come before this coroutine runs.
+        while self.last_id <= last_id and not self.closed:
             await self._changed.wait()
 
     def _wake(self) -> None:
@@ -102,6 +103,7 @@ class Session:
     created_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     events: EventBuffer = field(default_factory=EventBuffer)
     prompt_id: str | None = None
+    cancelling: bool = False
     ended_reason: str | None = None
     permissions: dict[str, PermissionRequest] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -142,6 +144,7 @@ class Session:
             raise PromptRunningError(
                 f"session {self.id} still works on prompt {self.prompt_id}; wait for its end or cancel it"
             )
+        self.cancelling = False
         self.prompt_id = f"prompt-{next(self._numbers)}"
         self.events.append("prompt_started", {"promptId": self.prompt_id})
         return self.prompt_id

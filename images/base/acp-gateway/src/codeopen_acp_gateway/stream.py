@@ -40,11 +40,9 @@ async def send_events(buffer: EventBuffer, last_id: int, sink: Sink, keep_alive:
         for event in events:
             await sink.write(encode_event(event))
             last_id = event.id
-        if buffer.last_id > last_id:
-            continue
-        if buffer.closed:
+        if buffer.closed and buffer.last_id == last_id:
             return
         try:
-            await asyncio.wait_for(buffer.wait(), keep_alive)
+            await asyncio.wait_for(buffer.wait_beyond(last_id), keep_alive)
         except asyncio.TimeoutError:
             await sink.write(b": keep-alive\n\n")
