@@ -23,7 +23,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_SPEC,
     LABEL_TIER,
     LABEL_WORKSPACE,
-    container_name,
 )
 
 LABEL_VOLUME = "codeopen.volume"

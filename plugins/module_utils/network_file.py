@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 KEYS = (
     "http_proxy",
@@ -29,9 +30,13 @@ HOST_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bun
 def settings_text(network: Optional[Mapping[str, Any]]) -> str:
     """What the user set, as ``key=value`` lines and the PEM text of ``ca_bundle``; empty where nothing is set.
 
-    :raises WorkspacesError: a value of several lines, or a CA bundle that is not PEM.
+    :raises WorkspacesError: an unknown key, a value of several lines, or a CA bundle that is not PEM.
     """
     network = network or {}
+    known = (*KEYS, "ca_bundle")
+    for key in network:
+        if key not in known:
+            raise WorkspacesError(f"network: {unknown('key', key, known)}.")
     lines = []
     for key in KEYS:
         value = str(network.get(key) or "").strip()

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import explain
@@ -79,7 +79,7 @@ class Rollout:
         stop: threading.Event,
     ) -> None:
         self._client = client
-        self._api = client.api
+        self._api: Any = client.api
         self._workspace = workspace
         self._name = container_name(workspace)
         self._store = store
@@ -222,11 +222,8 @@ class Rollout:
 
     def remove_container(self, container_id: str) -> None:
         """Remove a container with its nameless volumes; named ones stay."""
-        with engine_words(f"Removing a container of {self._name}"):
-            try:
-                self._api.remove_container(container_id, force=True, v=True)
-            except NOT_FOUND:
-                pass
+        with engine_words(f"Removing a container of {self._name}"), suppress(*NOT_FOUND):
+            self._api.remove_container(container_id, force=True, v=True)
 
     def _write_files(self, network: str) -> None:
         self._store.ensure_password()

@@ -47,7 +47,7 @@ def test_a_missing_socket_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_nothing_listening_is_named() -> None:
-    with pytest.raises(EngineError, match="No Docker Engine answers at tcp://127.0.0.1:9: see that it runs"):
+    with pytest.raises(EngineError, match=r"No Docker Engine answers at tcp://127\.0\.0\.1:9: see that it runs"):
         engine.connect("tcp://127.0.0.1:9", timeout=5)
 
 
@@ -58,7 +58,7 @@ def test_an_old_engine_is_refused_with_both_versions(old_engine: str) -> None:
 
 def test_the_environment_names_the_engine(old_engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", old_engine)
-    with pytest.raises(EngineError, match="20.10.24"):
+    with pytest.raises(EngineError, match=r"20\.10\.24"):
         engine.connect()
 
 

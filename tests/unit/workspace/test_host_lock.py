@@ -90,6 +90,6 @@ def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
 
 def test_an_unusable_path_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WorkspacesError, match="file/workspaces.lock cannot be used"):  # noqa: SIM117
+    with pytest.raises(WorkspacesError, match=r"file/workspaces\.lock cannot be used"):  # noqa: SIM117
         with host_lock(str(tmp_path / "file" / "workspaces.lock"), "mine", 0):
             pytest.fail("held")

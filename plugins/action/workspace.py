@@ -1,0 +1,60 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of workspace: reads the CA bundle, and keeps what may be secret out of logs and results."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
+
+MODULE = "codeopen.workspaces.workspace"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Sends environments and network settings in options that nothing logs."""
+
+    def run(self, tmp: Any = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Run the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        settings = self._network_settings(arguments.pop("network", None))
+        if settings:
+            arguments["network_settings"] = settings
+        environments = {}
+        workspaces = arguments.get("workspaces")
+        if isinstance(workspaces, list):
+            arguments["workspaces"] = []
+            for entry in workspaces:
+                if isinstance(entry, dict) and isinstance(entry.get("environment"), dict):
+                    if entry["environment"]:
+                        environments[str(entry.get("name"))] = entry["environment"]
+                    entry = {key: value for key, value in entry.items() if key != "environment"}
+                arguments["workspaces"].append(entry)
+        if environments:
+            arguments["environments"] = json.dumps(environments)
+        result.update(self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars))
+        return result
+
+    def _network_settings(self, network: Any) -> str:
+        if not network:
+            return ""
+        if not isinstance(network, dict):
+            raise AnsibleActionFail(f"network: expected a dictionary, got {type(network).__name__}")
+        network = dict(network)
+        try:
+            if network.get("ca_bundle"):
+                path = self._loader.path_dwim(os.path.expanduser(str(network["ca_bundle"])))
+                with open(path, encoding="utf-8") as file:
+                    network["ca_bundle"] = file.read()
+            return settings_text(network)
+        except (OSError, UnicodeDecodeError) as error:
+            raise AnsibleActionFail(f"network.ca_bundle: {path} on the controller cannot be read: {error}") from error
+        except WorkspacesError as error:
+            raise AnsibleActionFail(str(error)) from error

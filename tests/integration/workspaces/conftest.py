@@ -1,0 +1,209 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small image that behaves as told, and the module run as Ansible runs it: a process with JSON arguments."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import docker
+import pytest
+
+ENTRYPOINT = """#!/bin/sh
+trap 'echo stopping; exit 0' TERM
+echo "mode ${MODE:-healthy}"
+[ "$MODE" = dies ] && { echo "fatal: no database"; exit 3; }
+mkdir -p /srv && echo "${MODE:-healthy} ${TEXT:-}" > /srv/index.html
+httpd -f -p 4096 -h /srv &
+wait
+"""
+
+HEALTH = """#!/bin/sh
+case ${MODE:-healthy} in
+  never) echo "the database is away"; exit 1 ;;
+  stuck) sleep 1000 ;;
+  slow) [ -e /tmp/second ] || { touch /tmp/second; sleep 2; } ;;
+esac
+"""
+
+DOCKERFILE = """FROM {base}
+COPY entrypoint health /
+ENTRYPOINT ["/entrypoint"]
+HEALTHCHECK --interval=300ms --timeout=60s --retries=3 CMD /health
+LABEL codeopen.recipe={recipe}
+"""
+
+RECIPE = "a" * 64
+
+
+class Host:
+    """A host of workspaces with a state directory and a name prefix of its own."""
+
+    def __init__(self, client: docker.DockerClient, image: str, state_dir: Path, prefix: str) -> None:
+        self.client = client
+        self.image = image
+        self.state_dir = state_dir
+        self.prefix = prefix
+
+    def entry(self, name: str, **changes: Any) -> dict[str, Any]:
+        """A workspace as the plan has it; ``mode`` is how its container behaves."""
+        mode = changes.pop("mode", None)
+        entry: dict[str, Any] = {
+            "name": self.name(name),
+            "image": self.image,
+            "recipe": RECIPE,
+            "tier": "starter",
+            "cpus": 0.5,
+            "memory": 64 * 1024 * 1024,
+            "ports": [{"name": "web", "container": 4096}],
+            "volumes": [{"name": "home", "path": "/home/developer"}],
+            "environment": {"MODE": mode} if mode else {},
+        }
+        entry.update(changes)
+        return entry
+
+    def name(self, name: str) -> str:
+        """The workspace's name with this test's prefix."""
+        return f"{self.prefix}-{name}"
+
+    def container(self, name: str, suffix: str = "") -> Optional[dict[str, Any]]:
+        """What the engine says about a workspace's container."""
+        try:
+            return dict(self.client.api.inspect_container(f"codeopen-{self.name(name)}{suffix}"))
+        except docker.errors.NotFound:
+            return None
+
+    def started(self, name: str) -> tuple[str, str]:
+        """Which container it is, and since when it runs."""
+        found = self.container(name) or {}
+        return str(found["Id"]), str(found["State"]["StartedAt"])
+
+    def arguments(self, *entries: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """The module's arguments."""
+        check_mode = options.pop("check_mode", False)
+        given = {"workspaces": list(entries), "state_dir": str(self.state_dir), "health_timeout": 30, "stop_timeout": 3}
+        given.update(options)
+        given.update(_ansible_check_mode=check_mode, _ansible_diff=True, _ansible_remote_tmp=str(self.state_dir))
+        return {"ANSIBLE_MODULE_ARGS": given}
+
+    def process(self, *entries: dict[str, Any], **options: Any) -> subprocess.Popen[str]:
+        """The module, started."""
+        module = options.pop("module", "workspace")
+        command = [sys.executable, "-m", f"ansible_collections.codeopen.workspaces.plugins.modules.{module}"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(self.arguments(*entries, **options)))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, *entries: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """The module's result, failed or not."""
+        return result_of(self.process(*entries, **options))
+
+    def ok(self, *entries: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """The module's result, which must be a success."""
+        result = self.run(*entries, **options)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    def info(self, *names: str) -> list[dict[str, Any]]:
+        """What workspace_info says of these."""
+        given = {"names": list(names), "state_dir": str(self.state_dir), "_ansible_remote_tmp": str(self.state_dir)}
+        command = [sys.executable, "-m", "ansible_collections.codeopen.workspaces.plugins.modules.workspace_info"]
+        done = subprocess.run(
+            command, input=json.dumps({"ANSIBLE_MODULE_ARGS": given}), capture_output=True, text=True, check=True
+        )
+        return list(json.loads(done.stdout)["workspaces"])
+
+    def clean(self) -> None:
+        """Remove every container and volume with the prefix."""
+        for container in self.client.api.containers(all=True, filters={"name": f"codeopen-{self.prefix}-"}):
+            self.client.api.remove_container(container["Id"], force=True, v=True)
+        for volume in self.client.api.volumes(filters={"name": f"codeopen-{self.prefix}-"})["Volumes"] or []:
+            self.client.api.remove_volume(volume["Name"], force=True)
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The JSON that the module ends with."""
+    output, _unused = process.communicate(timeout=120)
+    return dict(json.loads(output[output.index("{") :]))
+
+
+def _archive(files: dict[str, bytes]) -> io.BytesIO:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            member.mode = 0o755
+            archive.addfile(member, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(engine: docker.DockerClient) -> Iterator[str]:
+    """An image whose container and health check do what the variable MODE says."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox-static is not installed")
+    content = Path(busybox).read_bytes()
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in ("bin", "tmp", "home", "srv"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
+        member = tarfile.TarInfo("bin/busybox")
+        member.size, member.mode = len(content), 0o755
+        archive.addfile(member, io.BytesIO(content))
+        for applet in applets:
+            if applet != "busybox":
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                archive.addfile(link)
+    stream.seek(0)
+    tag = f"codeopen-test-{secrets.token_hex(4)}"
+    engine.api.import_image_from_data(stream.read(), repository=f"{tag}-base", tag="1")
+    try:
+        files = {
+            "Dockerfile": DOCKERFILE.format(base=f"{tag}-base:1", recipe=RECIPE).encode(),
+            "entrypoint": ENTRYPOINT.encode(),
+            "health": HEALTH.encode(),
+        }
+        engine.images.build(fileobj=_archive(files), custom_context=True, tag=f"{tag}:1", rm=True)
+        yield f"{tag}:1"
+    finally:
+        for name in (f"{tag}:1", f"{tag}-base:1"):
+            subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+@pytest.fixture
+def host(engine: docker.DockerClient, image: str, tmp_path: Path) -> Iterator[Host]:
+    prefix = f"t{secrets.token_hex(3)}"
+    made = Host(engine, image, tmp_path / "state", prefix)
+    os.makedirs(made.state_dir)
+    yield made
+    made.clean()
