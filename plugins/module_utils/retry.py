@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Callable, TypeVar
 
@@ -22,16 +23,13 @@ TEMPORARY_MARKS = (
     "unexpected eof",
     "toomanyrequests",
     "too many requests",
-    "429",
     "internal server error",
-    "500",
-    "502",
     "bad gateway",
-    "503",
     "service unavailable",
-    "504",
     "gateway time",
 )
+# Digests and ports are full of digits, so a number counts only where it is called a status.
+_STATUS = re.compile(r"(?:status|code|http)[^0-9]{0,12}(?:429|50[0-4])\b")
 # What does not get better by asking again; wins over the marks above.
 PERMANENT_MARKS = (
     "no such host",
@@ -59,11 +57,9 @@ def backoff(retries: int, first: float = 1.0, factor: float = 2.0, longest: floa
 def is_temporary(message: str) -> bool:
     """Tell whether an error message speaks of something that may pass: a timeout, 429, 5xx, a refused connection."""
     text = message.lower()
-    # Digests and ports are full of digits, so status numbers count only as words of their own.
-    words = set(text.replace(":", " ").replace(",", " ").replace("(", " ").replace(")", " ").split())
     if any(mark in text for mark in PERMANENT_MARKS):
         return False
-    return any(mark in words if mark.isdigit() else mark in text for mark in TEMPORARY_MARKS)
+    return any(mark in text for mark in TEMPORARY_MARKS) or bool(_STATUS.search(text))
 
 
 def retrying(

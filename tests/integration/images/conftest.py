@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ def need(tool: str, package: str) -> str:
     if path is None:
         pytest.skip(f"needs {tool} (package {package})")
     return path
+
+
+@pytest.fixture(name="need")
+def need_fixture() -> Callable[[str, str], str]:
+    return need
 
 
 @pytest.fixture(scope="session")

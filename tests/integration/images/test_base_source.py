@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from .conftest import need
-
 pytestmark = pytest.mark.engine
 
 
@@ -57,7 +55,7 @@ def test_the_next_reference_is_taken(maker: Any, module: Any, registry: Any, bus
     assert log.count(f"pulling {registry.reference}") == 1
 
 
-def test_an_unknown_digest_is_not_asked_for_again(maker: Any, module: Any, registry: Any) -> None:
+def test_an_unknown_digest_is_not_asked_for_again(maker: Any, module: Any, registry: Any, need: Any) -> None:
     maker.base_image["digest"] = "sha256:" + "0" * 64
     maker.base_image["retries"] = 3
     maker.base_image["archive"]["suite"] = f"{registry.repository}-none"
@@ -77,7 +75,7 @@ def test_a_base_on_the_host_is_used_again(maker: Any, module: Any, registry: Any
     assert again["base_source"]["reference"] == registry.reference
 
 
-def test_no_mmdebstrap(maker: Any, module: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_mmdebstrap(maker: Any, module: Any, need: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     binaries = tmp_path / "bin"
     binaries.mkdir()
     (binaries / "docker").symlink_to(need("docker", "docker-cli"))
@@ -90,7 +88,7 @@ def test_no_mmdebstrap(maker: Any, module: Any, tmp_path: Any, monkeypatch: pyte
     assert "127.0.0.1:9/refused: " in message
 
 
-def test_the_archive_steps_in(maker: Any, module: Any, client: Any, prefix: str) -> None:
+def test_the_archive_steps_in(maker: Any, module: Any, need: Any, client: Any, prefix: str) -> None:
     need("mmdebstrap", "mmdebstrap")
     maker.base_image["references"] = ["127.0.0.1:9/refused"]
     # A marked digest makes the name on the host the test's own.
