@@ -20,6 +20,12 @@ from .gateway import Gateway
 from .stream import send_events
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+# The reasons of the HTTP library differ between versions of Python.
+HTTP_ERRORS = {
+    404: ("not_found", "no such endpoint"),
+    405: ("method_not_allowed", "method not allowed here, see the header Allow"),
+    413: ("body_too_large", f"body: expected at most {MAX_BODY_BYTES} bytes"),
+}
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)
 
 log = logging.getLogger(__name__)
@@ -53,9 +59,9 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except GatewayError as error:
         return _error(error.status, error.code, str(error))
     except web.HTTPException as error:
-        code = error.reason.lower().replace(" ", "_")
+        code, message = HTTP_ERRORS.get(error.status, ("http_error", error.reason))
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return _error(error.status, code, error.reason, headers)
+        return _error(error.status, code, message, headers)
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return _error(500, GatewayError.code, "internal error, see the gateway's log")
