@@ -24,6 +24,7 @@ ENTRYPOINT = """#!/bin/sh
 trap 'echo stopping; exit 0' TERM
 echo "mode ${MODE:-healthy}"
 [ "$MODE" = dies ] && { echo "fatal: no database"; exit 3; }
+[ "$MODE" = late ] && { sleep 4; exit 3; }
 mkdir -p /srv && echo "${MODE:-healthy} ${TEXT:-}" > /srv/index.html
 httpd -f -p 4096 -h /srv &
 wait
@@ -32,7 +33,7 @@ wait
 HEALTH = """#!/bin/sh
 case ${MODE:-healthy} in
   never) echo "the database is away"; exit 1 ;;
-  stuck) sleep 1000 ;;
+  stuck|late) sleep 1000 ;;
   slow) [ -e /tmp/second ] || { touch /tmp/second; sleep 2; } ;;
 esac
 """

@@ -147,7 +147,7 @@ def test_one_of_five_fails_and_the_others_run(host: Host) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("mode", ["slow", "dies"])
+@pytest.mark.parametrize("mode", ["slow", "late"])
 def test_an_interrupted_update_is_finished_by_the_next_run(host: Host, number: signal.Signals, mode: str) -> None:
     first = host.ok(host.entry("a", environment={"TEXT": "old"}))["workspaces"][0]
     container = host.client.containers.get(f"codeopen-{host.name('a')}")
@@ -161,7 +161,8 @@ def test_an_interrupted_update_is_finished_by_the_next_run(host: Host, number: s
 
     assert host.run(wished, check_mode=True)["workspaces"][0]["changed"]
     result = host.run(wished)
-    assert result["workspaces"][0]["action"] == "update"
+    # What was left running may have become healthy meanwhile.
+    assert result["workspaces"][0]["action"] in ("update", "recover")
     if mode == "slow":
         assert not result.get("failed"), result["msg"]
         assert get(first["urls"]["web"]) == "slow"
@@ -220,16 +221,17 @@ def test_a_killed_creation_is_finished_by_the_next_run(host: Host) -> None:
 
 
 def test_two_runs_at_once_take_turns(host: Host) -> None:
-    wished = host.entry("a", mode="slow")
-    first = host.process(wished)
+    first = host.process(host.entry("a", mode="stuck"), health_timeout=15)
     until(lambda: host.container("a"))
-    refused = host.run(wished, lock_timeout=0)
+    second = host.process(host.entry("b"))
+    refused = host.run(host.entry("b"), lock_timeout=0)
     assert f"process {first.pid}" in refused["msg"]
     assert "still holds" in refused["msg"]
-    second = result_of(host.process(wished))
-    assert result_of(first)["changed"]
-    assert not second["changed"]
-    assert any(f"process {first.pid}" in text for text in second["warnings"])
+    result = result_of(second)
+    assert first.poll() is not None
+    assert result["workspaces"][0]["action"] == "create"
+    assert f"process {first.pid}" in str(result["warnings"])
+    result_of(first)
 
 
 def test_an_engine_that_is_not_there_is_named(host: Host) -> None:

@@ -1,0 +1,73 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module in a real playbook: nothing secret is shown, however talkative Ansible is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Host
+
+pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).resolve().parents[3]
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nhush-certificate\n-----END CERTIFICATE-----\n"
+
+
+def play(host: Host, folder: Path, task: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run one task of ``workspace`` on this machine."""
+    tasks = [{"name": "Converge", "codeopen.workspaces.workspace": task}]
+    plays = [{"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
+    playbook = folder / "playbook.yml"
+    playbook.write_text(json.dumps(plays))
+    command = shutil.which("ansible-playbook")
+    assert command is not None
+    return subprocess.run(
+        [command, "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", *options, str(playbook)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
+    )
+
+
+def test_nothing_secret_is_in_the_output_and_all_of_it_in_the_workspace(host: Host, tmp_path: Path) -> None:
+    bundle = tmp_path / "company.pem"
+    bundle.write_text(f"Company CA\n{CERTIFICATE}")
+    task = {
+        "workspaces": [host.entry("a", environment={"API_KEY": "hush-key"})],
+        "network": {"https_proxy": "http://u:hush-proxy@proxy.example.org:3128", "ca_bundle": str(bundle)},
+        "state_dir": str(host.state_dir),
+        "stop_timeout": 3,
+    }
+    first = play(host, tmp_path, task, "-vvv", "--diff")
+    assert "changed=1" in first.stdout, first.stdout
+    folder = host.state_dir / "workspaces" / host.name("a") / "secrets"
+    network = (folder / "network").read_text()
+    assert network == f"https_proxy=http://u:hush-proxy@proxy.example.org:3128\n{CERTIFICATE}"
+    assert "hush" not in first.stdout + first.stderr
+    assert (folder / "password").read_text().strip() not in first.stdout + first.stderr
+    found = host.container("a")
+    assert found is not None
+    assert "API_KEY=hush-key" in found["Config"]["Env"]
+    assert "hush-proxy" not in json.dumps(found)
+    assert "changed=0" in play(host, tmp_path, task).stdout
+    assert "changed=0" in play(host, tmp_path, task, "--check", "--diff").stdout
+
+
+def test_a_missing_ca_bundle_and_a_misspelt_key_are_named(host: Host, tmp_path: Path) -> None:
+    task: dict[str, Any] = {"workspaces": [], "state_dir": str(host.state_dir)}
+    missing = play(host, tmp_path, dict(task, network={"ca_bundle": "/no/such.pem"}))
+    assert "network.ca_bundle: /no/such.pem on the controller cannot be read" in missing.stdout + missing.stderr
+    misspelt = play(host, tmp_path, dict(task, network={"htp_proxy": "x"}))
+    assert "did you mean 'http_proxy'" in misspelt.stdout + misspelt.stderr

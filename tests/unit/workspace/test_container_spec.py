@@ -1,0 +1,138 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's request: it changes when, and only when, the wish does, and it holds no secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import (
+    Settings,
+    build,
+    difference,
+    problems_of,
+)
+
+SETTINGS = Settings(host_cpus=4, image_id="sha256:1", secrets_dir="/s", key="k", network="https_proxy=http://p\n")
+PORTS = {"web": 20001}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """A workspace of the plan."""
+    made: dict[str, Any] = {
+        "name": "demo",
+        "image": "codeopen-python:0.1.0",
+        "tier": "builder",
+        "cpus": 2.0,
+        "memory": 4 * 1024**3,
+        "ports": [{"name": "web", "container": 4096, "host": None, "address": "127.0.0.1"}],
+        "volumes": [{"name": "home", "path": "/home/developer"}],
+        "environment": {"A": "1", "B": "2"},
+        "gpus": 0,
+        "state": "started",
+    }
+    made.update(changes)
+    return made
+
+
+def digest(ports: Any = None, settings: Settings = SETTINGS, **changes: Any) -> str:
+    """The SHA-256 of a changed wish."""
+    return build(entry(**changes), ports or PORTS, settings).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "codeopen-js:0.1.0"},
+        {"tier": "creator"},
+        {"cpus": 1.5},
+        {"memory": 2 * 1024**3},
+        {"gpus": -1},
+        {"environment": {"A": "1"}},
+        {"environment": {"A": "1", "B": "3"}},
+        {"volumes": []},
+        {"ports": [{"name": "web", "container": 4097}]},
+        {"ports": [{"name": "web", "container": 4096, "address": "0.0.0.0"}]},
+        {"ports": {"web": 20002}},
+    ],
+    ids=str,
+)
+def test_a_change_changes_the_digest(change: dict[str, Any]) -> None:
+    if isinstance(change.get("ports"), dict):
+        assert digest(change["ports"]) != digest()
+    else:
+        assert build(entry(**change), PORTS, SETTINGS).digest != digest()
+
+
+@pytest.mark.parametrize(
+    "change", [{"image_id": "sha256:2"}, {"network": "https_proxy=http://q\n"}, {"network": ""}, {"host_cpus": 1}]
+)
+def test_a_change_of_the_host_changes_the_digest(change: dict[str, Any]) -> None:
+    assert digest(settings=dataclasses.replace(SETTINGS, **change)) != digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "stopped"}, {"environment": {"B": "2", "A": "1"}}, {"flavor": "x"}, {"recipe": "y"}, {"disk": 1}],
+)
+def test_what_does_not_matter_does_not(change: dict[str, Any]) -> None:
+    assert digest(**change) == digest()
+
+
+def test_labels_show_no_values_of_variables_nor_the_network() -> None:
+    settings = dataclasses.replace(SETTINGS, network="https_proxy=http://u:hush@p\n")
+    spec = build(entry(environment={"KEY": "hush"}), PORTS, settings)
+    assert "hush" not in json.dumps([spec.configuration, spec.request["Labels"]])
+    assert spec.request["Env"] == ["KEY=hush"]
+    assert "hush" not in json.dumps(dict(spec.request, Env=[]))
+
+
+def test_gpus_are_device_requests() -> None:
+    (device,) = build(entry(gpus=2), PORTS, SETTINGS).request["HostConfig"]["DeviceRequests"]
+    assert device == {"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}
+
+
+def test_difference_shows_only_what_differs() -> None:
+    assert difference({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4, "d": 5}) == ({"b": 2, "c": 3}, {"b": 4, "d": 5})
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "a;b", "$(a)", "-a", "a-", "a--b", "A", "", "a" * 41, "a\n"])
+def test_bad_names_are_refused(name: str) -> None:
+    (problem,) = problems_of([entry(name=name)])
+    assert "not a workspace's name" in problem
+
+
+@pytest.mark.parametrize("name", ["a", "demo", "a-1", "0", "a" * 40])
+def test_good_names_are_not(name: str) -> None:
+    assert problems_of([entry(name=name)]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"state": "paused"}, "state is 'paused': expected one of started, stopped, absent"),
+        ({"image": ""}, "image is missing"),
+        ({"cpus": 0}, "cpus is 0: expected a number above 0"),
+        ({"memory": 1}, "memory is 1 bytes: expected at least"),
+        ({"gpus": -2}, "gpus is -2"),
+        ({"ports": [{"name": "web", "container": 0}]}, "container is 0, out of range"),
+        ({"ports": [{"name": "web", "container": 1, "host": 65536}]}, "host is 65536, out of range"),
+        ({"ports": [{"name": "a", "container": 1}, {"name": "b", "container": 1}]}, "ports a and b are both 1"),
+        ({"ports": [{"name": "a", "container": 1}, {"name": "a", "container": 2}]}, "port a is there twice"),
+        ({"volumes": [{"name": "../x", "path": "/x"}]}, "volume name '../x'"),
+        ({"volumes": [{"name": "x", "path": "x"}]}, "path 'x' is not absolute"),
+        ({"environment": {"A B": "1"}}, "environment variable 'A B'"),
+    ],
+)
+def test_every_mistake_is_named(changes: dict[str, Any], text: str) -> None:
+    (problem,) = problems_of([entry(**changes)])
+    assert problem.startswith("Workspace 'demo': ")
+    assert text in problem
+
+
+def test_the_same_name_twice_is_refused() -> None:
+    assert problems_of([entry(), entry()]) == ["Workspace 'demo' is in the list more than once."]
