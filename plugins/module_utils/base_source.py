@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -17,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import buildx, network_file, retry
+from ansible_collections.codeopen.workspaces.plugins.module_utils import buildx, network_file, recipe, retry
 from ansible_collections.codeopen.workspaces.plugins.module_utils.bake import LABEL_BASE_SOURCE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, explain
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError, EngineError
@@ -64,9 +62,7 @@ class TryFailed(Exception):
 
 def local_name(base_image: Mapping[str, Any]) -> str:
     """Give the name on the host; another digest or other packages give another name."""
-    archive = base_image["archive"]
-    content = [base_image["digest"], archive["suite"], archive["variant"], sorted(archive["packages"])]
-    return f"codeopen-debian:{archive['suite']}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+    return f"codeopen-debian:{base_image['archive']['suite']}-{recipe.base_image_digest(base_image)[:12]}"
 
 
 def present(client: DockerClient, base_image: Mapping[str, Any]) -> Optional[BaseSource]:
@@ -241,7 +237,8 @@ def _make(
         for piece in buildx.pieces(process.stderr, tick):
             for line in piece.splitlines():
                 said.append(line)
-                if line.startswith("I: "):
+                # The hooks are ours; how they are written says nothing to a reader.
+                if line.startswith("I: ") and "-hook" not in line:
                     progress(f"base image: {line[3:]}")
         status = process.wait()
     if status:
