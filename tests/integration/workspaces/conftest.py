@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -41,7 +42,7 @@ esac
 DOCKERFILE = """FROM {base}
 COPY entrypoint health /
 ENTRYPOINT ["/entrypoint"]
-HEALTHCHECK --interval=300ms --timeout=60s --retries=3 CMD /health
+HEALTHCHECK {pace} --timeout=60s --retries=3 CMD /health
 LABEL codeopen.recipe={recipe}
 """
 
@@ -163,12 +164,15 @@ def engine() -> Iterator[docker.DockerClient]:
     client.close()
 
 
-@pytest.fixture(scope="session")
-def image(engine: docker.DockerClient) -> Iterator[str]:
-    """An image whose container and health check do what the variable MODE says."""
+@contextlib.contextmanager
+def small_image(engine: docker.DockerClient, pace: str = "--interval=300ms") -> Iterator[str]:
+    """An image whose container and health check do what the variable MODE says, while the block runs.
+
+    :param pace: how often the check runs; many containers need a slower one, since each check is a process.
+    """
     busybox = shutil.which("busybox")
     if busybox is None:
-        pytest.skip("busybox-static is not installed")
+        raise RuntimeError("busybox is missing: install the package busybox-static")
     content = Path(busybox).read_bytes()
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     stream = io.BytesIO()
@@ -190,7 +194,7 @@ def image(engine: docker.DockerClient) -> Iterator[str]:
     engine.api.import_image_from_data(stream.read(), repository=f"{tag}-base", tag="1")
     try:
         files = {
-            "Dockerfile": DOCKERFILE.format(base=f"{tag}-base:1", recipe=RECIPE).encode(),
+            "Dockerfile": DOCKERFILE.format(base=f"{tag}-base:1", recipe=RECIPE, pace=pace).encode(),
             "entrypoint": ENTRYPOINT.encode(),
             "health": HEALTH.encode(),
         }
@@ -199,6 +203,12 @@ def image(engine: docker.DockerClient) -> Iterator[str]:
     finally:
         for name in (f"{tag}:1", f"{tag}-base:1"):
             subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def image(engine: docker.DockerClient) -> Iterator[str]:
+    with small_image(engine) as tag:
+        yield tag
 
 
 @pytest.fixture

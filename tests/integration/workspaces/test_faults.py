@@ -183,7 +183,8 @@ def leave(host: Host, *, new: str) -> None:
     host.client.api.rename(name, f"{name}--previous")
     if new == "created":
         labels = dict(host.client.containers.get(f"{name}--previous").labels, **{"codeopen.spec": "other"})
-        host.client.api.create_container_from_config({"Image": host.image, "Labels": labels}, name)
+        api: Any = host.client.api
+        api.create_container_from_config({"Image": host.image, "Labels": labels}, name)
 
 
 @pytest.mark.parametrize("new", ["missing", "created"])

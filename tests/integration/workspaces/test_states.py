@@ -87,10 +87,8 @@ def test_the_password_is_a_file_and_nothing_else(host: Host) -> None:
     for text in (json.dumps(result), json.dumps(host.container("one"))):
         assert password not in text
         assert "hush" not in text
-    code, output = host.client.containers.get(f"codeopen-{host.name('one')}").exec_run(
-        "cat /run/codeopen/secrets/password"
-    )
-    assert (code, output.decode().strip()) == (0, password)
+    container = host.client.containers.get(f"codeopen-{host.name('one')}")
+    assert container.exec_run("cat /run/codeopen/secrets/password").output == f"{password}\n".encode()
 
 
 @pytest.mark.parametrize(

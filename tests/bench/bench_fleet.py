@@ -1,0 +1,172 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of a fleet: one ``workspace`` task against a ``docker_container`` loop. Prints one JSON dictionary.
+
+Both sides run the same image with the same limits, volume, port and variables, and both wait until it is healthy.
+The time of a task is the playbook's without that of a playbook that does nothing; whole playbooks are shown, too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNT = 50
+# Quick until healthy, then quiet, so that what is measured is not the checks of the others.
+PACE = "--interval=60s --start-period=60s --start-interval=300ms"
+FIRST_PORT = 31000
+UNCHANGED_RUNS = 3
+# Often until it is healthy and seldom from then on, or the checks of a hundred containers would be all that is measured.
+TIMING = "--start-period=60s --start-interval=300ms --interval=120s"
+
+
+def load_helpers() -> Any:
+    """The integration tests' helpers, under a name that no other folder's have."""
+    path = ROOT / "tests" / "integration" / "workspaces" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("workspace_helpers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Playbooks:
+    """Runs playbooks of one task on this machine and takes their time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,"]
+        self._command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+
+    def seconds(self, task: dict[str, Any], changed: bool) -> float:
+        """How long it takes, having made sure that it changes something, or nothing."""
+        task = dict(task, name="Measured")
+        plays = [{"name": "P", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]
+        path = self._folder / "playbook.yml"
+        path.write_text(json.dumps(plays))
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [*self._command, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
+        )
+        taken = time.perf_counter() - begin
+        wanted = "changed=1" if changed else "changed=0"
+        if done.returncode or wanted not in done.stdout:
+            raise RuntimeError(f"expected {wanted}:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}")
+        return taken
+
+
+def ours(image: str, prefix: str, state_dir: Path) -> dict[str, Any]:
+    """One task for all."""
+    workspaces = [
+        {
+            "name": f"{prefix}-{number}",
+            "image": image,
+            "cpus": 0.5,
+            "memory": 64 * 1024 * 1024,
+            "ports": [{"name": "web", "container": 4096, "host": FIRST_PORT + number}],
+            "volumes": [{"name": "home", "path": "/home/developer"}],
+            "environment": {"TEXT": "hello"},
+        }
+        for number in range(COUNT)
+    ]
+    return {"codeopen.workspaces.workspace": {"workspaces": workspaces, "state_dir": str(state_dir)}}
+
+
+def theirs(image: str, prefix: str, state: str) -> dict[str, Any]:
+    """A loop over the same."""
+    return {
+        "community.docker.docker_container": {
+            "name": f"{prefix}-loop-{{{{ item }}}}",
+            "hostname": "loop",
+            "image": image,
+            "pull": "never",
+            "state": state,
+            "cpus": 0.5,
+            "memory": "64M",
+            "pids_limit": 4096,
+            "restart_policy": "unless-stopped",
+            "log_driver": "json-file",
+            "log_options": {"max-size": "10m", "max-file": "3"},
+            "env": {"TEXT": "hello"},
+            "published_ports": [f"127.0.0.1:{{{{ {FIRST_PORT + 1000} + item }}}}:4096"],
+            "mounts": [{"type": "volume", "source": f"{prefix}-loop-{{{{ item }}}}-home", "target": "/home/developer"}],
+        },
+        "loop": f"{{{{ range({COUNT}) | list }}}}",
+    }
+
+
+def remove(client: docker.DockerClient, prefix: str) -> None:
+    """Remove what was measured."""
+    for container in client.api.containers(all=True, filters={"name": prefix}):
+        client.api.remove_container(container["Id"], force=True, v=True)
+    for volume in client.api.volumes(filters={"name": prefix})["Volumes"] or []:
+        client.api.remove_volume(volume["Name"], force=True)
+
+
+def measure(client: docker.DockerClient, image: str, folder: Path, prefix: str) -> dict[str, Any]:
+    """All figures; times in seconds."""
+    books = Playbooks(folder)
+    nothing = {"ansible.builtin.debug": {"msg": "nothing"}}
+    our_task = ours(image, prefix, folder / "state")
+    create = {"ours": books.seconds(our_task, True), "loop": books.seconds(theirs(image, prefix, "healthy"), True)}
+    times: dict[str, list[float]] = {"ours": [], "loop": [], "nothing": []}
+    for _run in range(UNCHANGED_RUNS):
+        times["nothing"].append(books.seconds(nothing, False))
+        times["ours"].append(books.seconds(our_task, False))
+        times["loop"].append(books.seconds(theirs(image, prefix, "started"), False))
+    unchanged = {side: statistics.median(values) for side, values in times.items()}
+    idle = unchanged.pop("nothing")
+    return {
+        "workspaces": COUNT,
+        "create_seconds": round(create["ours"], 2),
+        "create_loop_seconds": round(create["loop"], 2),
+        "create_ratio": round(create["loop"] / create["ours"], 1),
+        "unchanged_seconds": round(unchanged["ours"], 2),
+        "unchanged_loop_seconds": round(unchanged["loop"], 2),
+        "unchanged_ratio_playbooks": round(unchanged["loop"] / unchanged["ours"], 1),
+        "unchanged_ratio": round((unchanged["loop"] - idle) / (unchanged["ours"] - idle), 1),
+        "empty_playbook_seconds": round(idle, 2),
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    # What was started has to go, however this ends.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    helpers = load_helpers()
+    client = docker.from_env()
+    prefix = f"b{secrets.token_hex(3)}"
+    folder = Path(tempfile.mkdtemp(prefix="codeopen-bench-"))
+    try:
+        with helpers.small_image(client, PACE) as image:
+            try:
+                print(json.dumps(measure(client, image, folder, prefix)))
+            finally:
+                remove(client, prefix)
+    finally:
+        shutil.rmtree(folder)
+        client.close()
+
+
+if __name__ == "__main__":
+    main()
