@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
@@ -18,6 +19,11 @@ LABEL_BASE_SOURCE = "codeopen.base-source"
 
 # The named context that BASE_IMAGE stands for in every Dockerfile.
 PARENT = "parent"
+# The one that BUILD_IMAGE stands for, where a Dockerfile has it: the base, whatever the layer stands on, so that
+# what a stage compiles is compiled once and not again for every flavor.
+BUILD = "build"
+ROOT = "base"
+_BUILD_IMAGE = re.compile(r"^ARG\s+BUILD_IMAGE\b", re.MULTILINE)
 NETWORK_SECRET = "network"
 
 
@@ -94,10 +100,8 @@ def definition(
             if base is None:
                 raise BuildError(f"layer {target}: no base image was given to build it on")
             linked = f"docker-image://{base['image']}"
-        elif parent in building:
-            linked = f"target:{parent}"
         else:
-            linked = f"docker-image://{images[parent]}"
+            linked = _link(parent, building, images)
         entry: dict[str, Any] = {
             "context": contexts[target],
             "dockerfile-inline": escaped(dockerfile(dockerfiles[target], layer["environment"])),
@@ -111,12 +115,19 @@ def definition(
             "output": ["type=docker"],
         }
         entry["args"]["BASE_IMAGE"] = PARENT
+        if parent is not None and _BUILD_IMAGE.search(dockerfiles[target]):
+            entry["contexts"][BUILD] = _link(ROOT, building, images)
+            entry["args"]["BUILD_IMAGE"] = BUILD
         if secret is not None:
             entry["secret"] = [f"id={NETWORK_SECRET},src={secret}"]
         if target in without_cache:
             entry["no-cache"] = True
         targets[target] = entry
     return {"group": {"default": {"targets": [layer["target"] for layer in layers]}}, "target": targets}
+
+
+def _link(target: str, building: Iterable[str], images: Mapping[str, str]) -> str:
+    return f"target:{target}" if target in building else f"docker-image://{images[target]}"
 
 
 def escaped(text: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 import pytest
 import yaml
 from ansible_collections.codeopen.workspaces.plugins.module_utils import context_archive, recipe
@@ -76,6 +78,11 @@ def prefix(client: Any) -> Iterator[str]:
         for tag in image.get("RepoTags") or ():
             if tag.startswith(f"{prefix}-") or f"/{prefix}-" in tag:
                 client.api.remove_image(tag, force=True)
+    # Images that lost their names to newer ones; children first, so that no parent is in use.
+    nameless = client.api.images(filters={"label": f"codeopen.test={prefix}"})
+    for image in sorted(nameless, key=lambda image: -len(client.api.history(image["Id"]))):
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.api.remove_image(image["Id"], force=True)
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +183,7 @@ class PlanMaker:
                 "context": str(folder),
                 "args": {},
                 "environment": {},
-                "labels": {"org.opencontainers.image.title": target},
+                "labels": {"codeopen.test": self.prefix},
                 **more,
             }
         )

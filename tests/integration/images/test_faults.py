@@ -122,6 +122,24 @@ def test_a_controller_that_is_gone(maker: Any, module: Any, tmp_path: Path) -> N
     assert not left_behind(module)
 
 
+def test_ctrl_c_of_the_playbook(maker: Any, playbook: Any, tmp_path: Path) -> None:
+    maker.layer("base", None, "RUN echo hello")
+    maker.layer("one", "base", "RUN test -e /nothing || sleep 120")
+    process = playbook.start(maker.plan())
+    for line in process.stdout:
+        if "one: step 1/" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+    assert process.returncode
+    (Path(maker.layers[1]["context"]) / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo fine\n")
+    # The second run waits until the first has seen that nobody reads it any more.
+    again = playbook.run(maker.plan())
+    assert {layer["target"]: layer["state"] for layer in again.result["layers"]}["one"] == "built", again.output
+    assert "Waiting for building images (process " in again.output
+    assert not list((playbook.directory / "tmp").rglob("network*"))
+
+
 def test_two_runs_at_once(maker: Any, module: Any) -> None:
     maker.layer("base", None, "RUN sleep 5")
     first = module.start(maker.plan())
