@@ -75,7 +75,7 @@ def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = REMOV
     notes: list[str] = []
     for workspace in workspaces:
         if not isinstance(workspace, Mapping) or "name" not in workspace:
-            raise AnsibleFilterError("workspace_table expects entries with a name, as the module workspace returns them")
+            raise AnsibleFilterError("workspace_table expects entries with a name, as the module workspace returns")
         name = str(workspace["name"])
         if workspace.get("state") == "absent":
             continue
