@@ -75,9 +75,10 @@ def prefix(client: Any) -> Iterator[str]:
     prefix = f"test{secrets.token_hex(4)}"
     yield prefix
     for image in client.api.images():
-        for tag in image.get("RepoTags") or ():
-            if tag.startswith(f"{prefix}-") or f"/{prefix}-" in tag:
-                client.api.remove_image(tag, force=True)
+        for name in [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]:
+            if name.startswith(f"{prefix}-") or f"/{prefix}-" in name:
+                with contextlib.suppress(docker.errors.ImageNotFound):
+                    client.api.remove_image(name, force=True)
     # Images that lost their names to newer ones; children first, so that no parent is in use.
     nameless = client.api.images(filters={"label": f"codeopen.test={prefix}"})
     for image in sorted(nameless, key=lambda image: -len(client.api.history(image["Id"]))):
