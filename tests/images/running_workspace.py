@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 SECRETS = "/run/codeopen/secrets"
-START_SECONDS = 180
+# A guard against waiting for ever, far above what a loaded machine needs.
+START_SECONDS = 600
 
 
 def docker(*arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,7 +54,9 @@ def image_of(component: str) -> str:
 
 def network_settings() -> str:
     """The network file of the tests: what the host itself uses to get out."""
-    lines = [f"{name}={os.environ[name]}\n" for name in ("http_proxy", "https_proxy", "no_proxy") if os.environ.get(name)]
+    lines = [
+        f"{name}={os.environ[name]}\n" for name in ("http_proxy", "https_proxy", "no_proxy") if os.environ.get(name)
+    ]
     bundle = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
     return "".join(lines) + (bundle.read_text() if bundle.is_file() else "")
 
