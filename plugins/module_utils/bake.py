@@ -116,7 +116,9 @@ def definition(
         }
         entry["args"]["BASE_IMAGE"] = PARENT
         if parent is not None and _BUILD_IMAGE.search(dockerfiles[target]):
-            entry["contexts"][BUILD] = _link(ROOT, building, images)
+            # Where the base's own image was taken away from the host, what stands on it still has everything.
+            there = ROOT in building or ROOT in images
+            entry["contexts"][BUILD] = _link(ROOT if there else parent, building, images)
             entry["args"]["BUILD_IMAGE"] = BUILD
         if secret is not None:
             entry["secret"] = [f"id={NETWORK_SECRET},src={secret}"]

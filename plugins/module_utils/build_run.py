@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 # Seconds without a sign of life of whoever started the build, after which it stops.
-ABANDONED = 30.0
+ABANDONED = 60.0
 BUILT = "built"
 TAGGED = "tagged"
 
@@ -152,7 +152,7 @@ def _build(client: DockerClient, request: Request, outcome: Outcome, log: BuildL
             log.progress(f"base image: {outcome.source.label} ({outcome.source.digest})")
         definition = bake.definition(
             layers,
-            {layer["target"]: layer["image"] for layer in request.plan["layers"]},
+            _images_there(client, request.plan),
             dockerfiles,
             contexts,
             base,
@@ -176,6 +176,14 @@ def _build(client: DockerClient, request: Request, outcome: Outcome, log: BuildL
     _verify(client, layers)
     outcome.done.update(dict.fromkeys(targets, BUILT))
     log.progress(f"done: {len(layers)} built")
+
+
+def _images_there(client: DockerClient, plan: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the plan's images, by target, that are up to date on the host."""
+    recipes = {tag: image.labels.get(bake.LABEL_RECIPE) for image in images_with_recipes(client) for tag in image.tags}
+    return {
+        layer["target"]: layer["image"] for layer in plan["layers"] if recipes.get(layer["image"]) == layer["recipe"]
+    }
 
 
 def _dockerfile(directory: str, folder: str) -> str:

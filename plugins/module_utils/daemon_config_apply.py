@@ -200,8 +200,8 @@ def _words(path: Path, after: Mapping[str, Any]) -> list[str]:
         value = value.get(part) if isinstance(value, Mapping) else None
     values = value if isinstance(value, list) else [value]
     flat = [inner for item in values for inner in (item.values() if isinstance(item, Mapping) else [item])]
-    # Short values such as true or 3 stand in any log.
-    long_enough = [item for item in flat if isinstance(item, str) and len(item) > 3]
+    # A text of one or two letters stands in any log.
+    long_enough = [item for item in flat if isinstance(item, str) and len(item) > 2]
     return [path[-1], *long_enough]
 
 

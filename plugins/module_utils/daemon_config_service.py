@@ -27,7 +27,12 @@ _POLL_SECONDS = 0.2
 _STOP_SECONDS = 60
 _COMMAND_SECONDS = 90
 _LOG_LINES = 3
-_TELLING = re.compile(r"fail|error|fatal|unable|invalid|conflict|cannot|refus", re.IGNORECASE)
+# The most telling first: the last words of an engine that ends are no log line and have no level.
+_TELLING = (
+    re.compile(r"^(failed to start|unable to configure|invalid|cannot)", re.IGNORECASE),
+    re.compile(r"level=(fatal|error)"),
+    re.compile(r"^(?!.*level=(info|warning|debug)).*(fail|error|unable|invalid|conflict)", re.IGNORECASE),
+)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -191,9 +196,13 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def telling_lines(log: str) -> str:
-    """The last lines of the engine's log that tell of a failure, without credentials."""
-    lines = [line.strip() for line in log.splitlines() if _TELLING.search(line) and "level=warning" not in line]
-    return without_credentials("\n".join(lines[-_LOG_LINES:]))
+    """The last lines of the engine's log that tell why it ended, without credentials."""
+    lines = [line.strip() for line in log.splitlines()]
+    for kind in _TELLING:
+        found = [line for line in lines if kind.search(line)]
+        if found:
+            return without_credentials("\n".join(found[-_LOG_LINES:]))
+    return ""
 
 
 def validate(text: str, path: str, folder: str) -> tuple[str, str]:

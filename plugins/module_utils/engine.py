@@ -34,7 +34,7 @@ def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
     """A client of the engine at ``docker_host``.
 
     :param docker_host: for example ``unix:///var/run/docker.sock`` or ``tcp://host:2375``; where it is not given,
-        the environment (``DOCKER_HOST``, ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``) decides, as it does for ``docker``.
+        the environment (``DOCKER_HOST``, ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``) decides, as for ``docker``.
     :param timeout: seconds that one request may take.
     :raises EngineError: no docker SDK, no answer, or an engine older than 23.0.
     """

@@ -126,6 +126,29 @@ def test_definition_links_targets_and_images() -> None:
         bake.definition(LAYERS[:1], {}, {"base": ""}, {"base": ""}, None, None)
 
 
+COMPILED = "ARG BASE_IMAGE\nARG BUILD_IMAGE=${BASE_IMAGE}\nFROM ${BUILD_IMAGE} AS build\nFROM ${BASE_IMAGE}\n"
+
+
+@pytest.mark.parametrize(
+    ("building", "images", "linked"),
+    [
+        (1, {"base": "shop-base:1", "one": "shop-one:1"}, "docker-image://shop-base:1"),
+        (1, {"one": "shop-one:1"}, "docker-image://shop-one:1"),
+        (3, {}, "target:base"),
+    ],
+)
+def test_what_is_compiled_stands_on_the_base_of_every_flavor(
+    building: int, images: dict[str, str], linked: str
+) -> None:
+    layers = LAYERS[:3][-building:]
+    texts = {layer["target"]: COMPILED for layer in layers}
+    base = {"image": "debian", "source": "archive trixie"}
+    definition = bake.definition(layers, images, texts, dict.fromkeys(texts, "."), base, None)
+    more = definition["target"][layers[-1]["target"]]
+    assert more["args"]["BUILD_IMAGE"] == "build"
+    assert more["contexts"]["build"] == linked
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
