@@ -1,11 +1,15 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints, as variables for a playbook, one workspace for each flavor alone and with each add-on of images/."""
+"""Prints, as variables for a playbook, one workspace for each flavor alone and with each add-on of images/.
+
+Arguments name the flavors and add-ons to take; without any, all are.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
@@ -13,7 +17,8 @@ IMAGES = Path(__file__).resolve().parent.parent / "images"
 
 def names(kind: str) -> list[str]:
     """The components of a kind, by their folders."""
-    return sorted(path.parent.name for path in (IMAGES / kind).glob("*/component.yml"))
+    found = sorted(path.parent.name for path in (IMAGES / kind).glob("*/component.yml"))
+    return [name for name in found if not sys.argv[1:] or name in sys.argv[1:]]
 
 
 def main() -> None:
