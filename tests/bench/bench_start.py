@@ -1,0 +1,102 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of a start: a workspace of the real image from create to healthy, and the size of the base image.
+
+Prints one JSON dictionary. Warm: the image is there and has been started before. Given are what
+the engine's own records say, and the whole playbook as a person waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = 5
+WISH = {"flavor": "python", "addons": ["code-server"]}
+
+
+def play(folder: Path, name: str, state: str) -> None:
+    """Bring one workspace to a state by the playbook that people run.
+
+    :raises SystemExit: with the output where it fails.
+    """
+    variables = {
+        "codeopen_workspaces": [{"name": name, **WISH, "state": state}],
+        "codeopen_state_dir": str(folder / "state"),
+        "workspaces_purge": True,
+    }
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventories/local"]
+    command += ["playbooks/deploy.yml", "--extra-vars", json.dumps(variables)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stdout + done.stderr)
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of a time as the engine writes it, ``2026-01-31T12:00:00.123456789Z``, always in UTC here."""
+    day, _point, rest = text.partition(".")
+    digits = re.match(r"\d{0,6}", rest)
+    return datetime.fromisoformat(f"{day.rstrip('Z')}+00:00").timestamp() + float(
+        f"0.{digits.group() if digits else 0}0"
+    )
+
+
+def healthy_after(container: Any) -> float:
+    """Seconds from a container's creation to the end of its first healthy check."""
+    for entry in container.attrs["State"]["Health"]["Log"]:
+        if entry["ExitCode"] == 0:
+            return moment(entry["End"]) - moment(container.attrs["Created"])
+    raise SystemExit("the workspace is healthy, but no check of it was")
+
+
+def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
+    """The figures."""
+    play(folder, name, "started")
+    play(folder, name, "absent")
+    base = plan_from_files([{"name": name, **WISH}])["layers"][0]["image"]
+    walls, starts = [], []
+    for _run in range(RUNS):
+        begun = time.perf_counter()
+        play(folder, name, "started")
+        walls.append(time.perf_counter() - begun)
+        starts.append(healthy_after(client.containers.get(f"codeopen-{name}")))
+        play(folder, name, "absent")
+    return {
+        "start_healthy_seconds": round(statistics.median(starts), 2),
+        "start_whole_playbook_seconds": round(statistics.median(walls), 2),
+        "base_image_megabytes": round(client.images.get(base).attrs["Size"] / 1e6),
+    }
+
+
+def main() -> None:
+    """Print the figures; what was made is gone in the end."""
+    client = docker.from_env()
+    name = f"b{secrets.token_hex(3)}"
+    folder = Path(tempfile.mkdtemp(prefix="codeopen-bench-"))
+    try:
+        print(json.dumps(measure(client, folder, name)))
+    finally:
+        for container in client.containers.list(all=True, filters={"label": f"codeopen.workspace={name}"}):
+            container.remove(force=True, v=True)
+        for volume in client.volumes.list(filters={"name": f"codeopen-{name}-"}):
+            volume.remove(force=True)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
