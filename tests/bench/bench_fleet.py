@@ -61,17 +61,25 @@ class Playbooks:
         path = self._folder / "playbook.yml"
         path.write_text(json.dumps(plays))
         begin = time.perf_counter()
-        done = subprocess.run(
+        process = subprocess.Popen(
             [*self._command, str(path)],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
             env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
+            start_new_session=True,
         )
+        try:
+            output, _unused = process.communicate()
+        except BaseException:
+            # With its workers, or they would go on making containers.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         taken = time.perf_counter() - begin
         wanted = "changed=1" if changed else "changed=0"
-        if done.returncode or wanted not in done.stdout:
-            raise RuntimeError(f"expected {wanted}:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}")
+        if process.returncode or wanted not in output:
+            raise RuntimeError(f"expected {wanted}:\n{output[-3000:]}")
         return taken
 
 
