@@ -42,7 +42,7 @@ class Workspace:
             AssertionError: it failed, and ``check`` is on
         """
         code, output = self.container.exec_run(["bash", "-c", command], user=user)
-        text = output.decode(errors="replace")
+        text: str = output.decode(errors="replace")
         assert code == 0 or not check, f"{command!r} ended with {code}:\n{text}"
         return text.strip()
 

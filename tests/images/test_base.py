@@ -52,7 +52,7 @@ def test_gateway_asks_for_the_token(base: Any) -> None:
     assert base.status("http://127.0.0.1:4097/health") == "200"
     assert base.status("http://127.0.0.1:4097/info") == "401"
     bearer = '-H "Authorization: Bearer $(cat /run/codeopen/secrets/password)"'
-    command = f"curl -s -m 30 --noproxy '*' {bearer} http://127.0.0.1:4097/info"
+    command = f"curl -s -m 180 --noproxy '*' {bearer} http://127.0.0.1:4097/info"
     assert isinstance(json.loads(base.run(command)), dict)
 
 
