@@ -1,0 +1,109 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a host keeps: the network file's format, and writing that leaves no halves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import (
+    KEYS,
+    file_text,
+    settings_text,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+
+PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----"
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+
+def test_settings_are_lines_and_the_bundle_comes_last() -> None:
+    network = {
+        "ca_bundle": f"# Company\n{PEM}\n\n",
+        "pip_index": "http://p",
+        "http_proxy": "http://h",
+        "no_proxy": None,
+    }
+    assert settings_text(network) == f"http_proxy=http://h\npip_index=http://p\n{PEM}\n"
+
+
+@pytest.mark.parametrize("network", [None, {}, dict.fromkeys(KEYS), dict.fromkeys(KEYS, "")])
+def test_nothing_set_is_an_empty_text(network: object) -> None:
+    assert settings_text(network) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("network", "text"),
+    [
+        ({"htpp_proxy": "x"}, "did you mean 'http_proxy'"),
+        ({"http_proxy": "a\nb"}, "network.http_proxy has several lines"),
+        ({"ca_bundle": "no certificate"}, "network.ca_bundle has no '-----BEGIN CERTIFICATE-----'"),
+    ],
+)
+def test_mistakes_are_named(network: dict[str, str], text: str) -> None:
+    with pytest.raises(WorkspacesError, match=text):
+        settings_text(network)
+
+
+def test_the_hosts_bundle_is_added_where_none_is_set(tmp_path: Path) -> None:
+    bundle = tmp_path / "host.crt"
+    bundle.write_text(f"# Host\n{PEM}\n")
+    places = (str(tmp_path / "none"), str(bundle))
+    assert file_text("a=b\n", places) == f"a=b\n{PEM}\n"
+    assert file_text(f"a=b\n{PEM}X\n", places) == f"a=b\n{PEM}X\n"
+    assert file_text("a=b\n", (str(tmp_path / "none"),)) == "a=b\n"
+
+
+@as_root
+def test_a_password_is_made_once(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    assert (store.exists, store.password()) == (False, None)
+    assert store.ensure_password()
+    password = store.password()
+    assert not SecretsStore(str(tmp_path), "demo").ensure_password()
+    assert store.password() == password
+    other = SecretsStore(str(tmp_path), "other")
+    other.ensure_password()
+    assert other.password() != password
+
+
+@as_root
+def test_what_a_killed_write_left_is_replaced(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    store.ensure_password()
+    Path(store.secrets_dir, "network.new").write_text("half")
+    store.write_network("a=b\n")
+    assert store.network() == "a=b\n"
+    assert sorted(os.listdir(store.secrets_dir)) == ["network", "password"]
+    store.write_network("")
+    assert os.listdir(store.secrets_dir) == ["password"]
+
+
+@as_root
+def test_ports_are_recorded_and_purged(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    store.write_ports({"web": 20001})
+    assert SecretsStore(str(tmp_path), "demo").ports() == {"web": 20001}
+    store.purge()
+    assert (store.exists, store.ports()) == (False, {})
+
+
+@as_root
+def test_a_broken_record_of_ports_is_named(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    store.write_ports({"web": 20001})
+    Path(store.path, "ports.json").write_text("[1")
+    with pytest.raises(WorkspacesError, match=r"demo/ports\.json is not a JSON object"):
+        store.ports()
+
+
+def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = SecretsStore(str(tmp_path / "file"), "demo")
+    with pytest.raises(WorkspacesError, match="cannot be made"):
+        store.ensure_password()
