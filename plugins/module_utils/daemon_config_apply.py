@@ -200,8 +200,8 @@ def _words(path: Path, after: Mapping[str, Any]) -> list[str]:
         value = value.get(part) if isinstance(value, Mapping) else None
     values = value if isinstance(value, list) else [value]
     flat = [inner for item in values for inner in (item.values() if isinstance(item, Mapping) else [item])]
-    # A text of one or two letters stands in any log.
-    long_enough = [item for item in flat if isinstance(item, str) and len(item) > 2]
+    # A text of one or two letters stands in any log. Of addresses, the engine leaves the scheme out.
+    long_enough = [item.rpartition("://")[2] for item in flat if isinstance(item, str) and len(item) > 2]
     return [path[-1], *long_enough]
 
 

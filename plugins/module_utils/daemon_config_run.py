@@ -191,7 +191,8 @@ class _Run:
         if text is not None:
             refused, warning = validate(text, self.path, self.folder)
             if refused:
-                problems.append(f"dockerd refuses it: {refused}" + "".join(f" ({hint})" for hint in hints))
+                culprit = apply_.blame(paths, self.after, refused)
+                problems.append(f"dockerd refuses it ({culprit}): {refused}" + "".join(f" ({hint})" for hint in hints))
                 hints = []
             if warning:
                 self.outcome.warnings.append(warning)
