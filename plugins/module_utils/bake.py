@@ -20,8 +20,9 @@ LABEL_BASE_SOURCE = "codeopen.base-source"
 # The named context that BASE_IMAGE stands for in every Dockerfile.
 PARENT = "parent"
 # The one that BUILD_IMAGE stands for, where a Dockerfile has it: the base, whatever the layer stands on, so that
-# what a stage compiles is compiled once and not again for every flavor.
-BUILD = "build"
+# what a stage compiles is compiled once and not again for every flavor. No stage may have a context's name, or
+# BuildKit copies from the context in its place.
+BUILD = "codeopen-build-base"
 ROOT = "base"
 _BUILD_IMAGE = re.compile(r"^ARG\s+BUILD_IMAGE\b", re.MULTILINE)
 NETWORK_SECRET = "network"

@@ -43,17 +43,29 @@ class System:
         )
         docker("import", str(archive), self.image)
         archive.unlink()
-        docker("run", "--detach", "--name", name, self.image, "sleep", "infinity")
+        # An engine inside needs the privileges, and storage that is no overlay of its own.
+        docker(
+            "run",
+            "--detach",
+            "--privileged",
+            "--volume",
+            "/var/lib/docker",
+            "--name",
+            name,
+            self.image,
+            "sleep",
+            "infinity",
+        )
 
     def remove(self) -> None:
         """Leave nothing behind."""
-        subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, check=False)
+        subprocess.run(["docker", "rm", "--force", "--volumes", self.name], capture_output=True, check=False)
         subprocess.run(["docker", "rmi", "--force", self.image], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def system(request: pytest.FixtureRequest, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system without an engine. Its daemon is not started: a container cannot run one."""
+    """A system without an engine."""
     fresh = None
     name = f"{prefix}-{request.param}"
     try:
@@ -99,6 +111,18 @@ def test_a_fresh_system_gets_an_engine_and_keeps_everything_else(playbook: Any, 
     assert "0 upgraded" in docker("exec", system.name, "apt-get", "--simulate", "dist-upgrade")
 
     second = playbook("engine", variables=variables, inventory=system.inventory)
+    assert second.status == 0, second.output
+    assert second.count("changed", system.name) == 0, second.output
+
+
+def test_an_engine_that_does_not_run_is_started_without_an_init_too(playbook: Any, system: System) -> None:
+    docker("exec", system.name, "sh", "-c", "printf '#!/bin/sh\\nexit 1\\n' >/etc/init.d/docker")
+    first = playbook("engine", inventory=system.inventory)
+    assert first.status == 0, first.output
+    assert first.count("changed", system.name) == 1, first.output
+    assert first.count("rescued", system.name) == 1, first.output
+    assert docker("exec", system.name, "docker", "version", "--format", "{{.Server.Version}}")
+    second = playbook("engine", inventory=system.inventory)
     assert second.status == 0, second.output
     assert second.count("changed", system.name) == 0, second.output
 

@@ -145,8 +145,8 @@ def test_what_is_compiled_stands_on_the_base_of_every_flavor(
     base = {"image": "debian", "source": "archive trixie"}
     definition = bake.definition(layers, images, texts, dict.fromkeys(texts, "."), base, None)
     more = definition["target"][layers[-1]["target"]]
-    assert more["args"]["BUILD_IMAGE"] == "build"
-    assert more["contexts"]["build"] == linked
+    assert more["args"]["BUILD_IMAGE"] == "codeopen-build-base"
+    assert more["contexts"]["codeopen-build-base"] == linked
 
 
 @pytest.mark.parametrize(
