@@ -80,7 +80,8 @@ def service_commands(service: str, root: str = "/") -> list[tuple[str, list[str]
     :returns: pairs of the file's path and the command line.
     """
     options = _variable(_text(os.path.join(root, f"etc/default/{service}")), "DOCKER_OPTS")
-    files = _unit_files(service, root)
+    # A host without systemd may have its files all the same, from the package.
+    files = _unit_files(service, root) if os.path.isdir(os.path.join(root, "run/systemd/system")) else []
     command = effective_command([(path, _text(path)) for path in files], {"DOCKER_OPTS": options})
     if command:
         return [command]

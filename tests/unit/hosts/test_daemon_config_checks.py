@@ -14,7 +14,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_
     config_file_of,
     flags_of,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import effective_command
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import (
+    effective_command,
+    find,
+    service_commands,
+)
 
 
 def which(name):
@@ -155,3 +159,45 @@ def test_the_last_drop_in_decides_the_command():
     )
     assert effective_command(files, {}) == ("10.conf", ["/usr/bin/dockerd", "--debug"])
     assert effective_command([("u", "ExecStart=a\nExecStart=\n")], {}) is None
+
+
+def test_the_service_is_read_from_its_files(tmp_path):
+    unit = tmp_path / "usr/lib/systemd/system/docker.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n")
+    defaults = tmp_path / "etc/default/docker"
+    defaults.parent.mkdir(parents=True)
+    defaults.write_text("#DOCKER_OPTS='--debug'\nDOCKER_OPTS='--icc=false'\n")
+    script = tmp_path / "etc/init.d/docker"
+    script.parent.mkdir()
+    script.touch()
+    assert service_commands("docker", str(tmp_path)) == [(str(defaults), ["dockerd", "--icc=false"])]
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert service_commands("docker", str(tmp_path)) == [
+        (str(unit), ["/usr/sbin/dockerd", "-H", "fd://", "--icc=false"])
+    ]
+    dropin = tmp_path / "etc/systemd/system/docker.service.d/10-own.conf"
+    dropin.parent.mkdir(parents=True)
+    dropin.write_text("[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd --debug\n")
+    assert service_commands("docker", str(tmp_path)) == [(str(dropin), ["/usr/sbin/dockerd", "--debug"])]
+
+
+def test_the_engine_is_known_by_its_file_and_its_own_namespace(tmp_path):
+    def process(pid, namespace, *argv):
+        folder = tmp_path / str(pid)
+        (folder / "ns").mkdir(parents=True)
+        (folder / "ns/pid").symlink_to(f"pid:[{namespace}]")
+        (folder / "comm").write_text("dockerd\n")
+        (folder / "cmdline").write_text("\0".join(argv) + "\0")
+        (folder / "stat").write_text(f"{pid} (docker d) S " + " ".join(str(number) for number in range(4, 40)))
+        (folder / "environ").write_text("PATH=/bin\0A=b=c\0")
+
+    process("self", 1, "python")
+    process(10, 2, "dockerd")
+    process(11, 1, "dockerd", "--config-file=/other.json")
+    process(12, 1, "dockerd", "--debug")
+    found = find("/etc/docker/daemon.json", str(tmp_path))
+    assert (found.pid, found.started, found.argv) == (12, 22, ["dockerd", "--debug"])
+    assert found.environment == {"PATH": "/bin", "A": "b=c"}
+    assert find("/other.json", str(tmp_path)).pid == 11
+    assert find("/third.json", str(tmp_path)) is None

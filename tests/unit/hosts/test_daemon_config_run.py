@@ -278,7 +278,7 @@ def test_the_key_to_blame(changed, said, text):
 
 
 def test_the_telling_lines_of_a_log():
-    log = "level=info msg=\"failed plugin\"\nlevel=warning msg=failed\nfailed to start daemon: http://u:pw@host\n"
+    log = 'level=info msg="failed plugin"\nlevel=warning msg=failed\nfailed to start daemon: http://u:pw@host\n'
     assert telling_lines(log) == "failed to start daemon: http://********@host"
 
 
