@@ -36,13 +36,16 @@ def test_uv_project(python: Any) -> None:
 
 
 def test_poetry_project(python: Any) -> None:
-    python.run("cd /tmp && poetry new --quiet poetry-project && cd poetry-project && poetry add --quiet six")
+    # pip's own index by the standard interface: mirrors seldom have the one that Poetry prefers
+    index = python.run("python -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)'")
+    python.run("cd /tmp && poetry new --quiet poetry-project")
+    python.run(f"cd /tmp/poetry-project && poetry source add --priority=primary simple {index}/")
+    python.run("cd /tmp/poetry-project && poetry add six")
     assert python.run("cd /tmp/poetry-project && poetry run python -c 'import six; print(6 * 7)'") == "42"
 
 
 def test_jupyter_answers(python: Any) -> None:
     """It asks for its token, and runs code in a kernel that sees the user's packages."""
-    # exec'd so that its own output does not keep the call open
     python.run(
         "cd /tmp && (jupyter lab --no-browser --port 8899 --IdentityProvider.token=tok >/tmp/jupyter.log 2>&1 &)"
     )
