@@ -11,6 +11,13 @@ copy="$work/ansible_collections/codeopen/workspaces"
 mkdir -p "$copy"
 git ls-files -z | tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory "$copy"
 
+# ansible-test fetches pip from a server of its own, which closed networks do not reach.
+requirements=$(python -c 'import ansible_test; print(ansible_test.__path__[0])')/_internal/python_requirements.py
+version=$(sed -n "s/^ *pip='\([0-9.]*\)',/\1/p" "$requirements")
+cache=~/.ansible/test/cache/get_pip_${version//./_}.py
+mkdir -p "${cache%/*}"
+[[ -e $cache ]] || cp scripts/get_pip.py "$cache"
+
 cd "$copy"
 git init --quiet
 git add --all
