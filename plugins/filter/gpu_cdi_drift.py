@@ -26,9 +26,15 @@ DOCUMENTATION = r"""
 """
 
 EXAMPLES = r"""
-- name: Stop at a stale specification
-  ansible.builtin.assert:
-    that: (smi.stdout | codeopen.workspaces.gpu_cdi_drift(specification)).stale | length == 0
+- name: Say which devices of the specification are there no more
+  ansible.builtin.debug:
+    msg: "{{ (output | codeopen.workspaces.gpu_cdi_drift(specification)).stale }}"
+    # => ['1']
+  vars:
+    output: "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-01234567-89ab-cdef-0123-456789abcdef)"
+    specification: |
+      kind: nvidia.com/gpu
+      devices: [{name: "0"}, {name: "1"}, {name: all}]
 """
 
 RETURN = r"""

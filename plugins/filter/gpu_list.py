@@ -22,7 +22,10 @@ DOCUMENTATION = r"""
 EXAMPLES = r"""
 - name: Say how many GPUs there are
   ansible.builtin.debug:
-    msg: "{{ smi.stdout | codeopen.workspaces.gpu_list | length }}"
+    msg: "{{ output | codeopen.workspaces.gpu_list | length }}"
+    # => 1
+  vars:
+    output: "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-01234567-89ab-cdef-0123-456789abcdef)"
 """
 
 RETURN = r"""

@@ -233,8 +233,7 @@ def _make(
     environment.update({key: values[key] for key in ("http_proxy", "https_proxy", "no_proxy") if key in values})
     said: list[str] = []
     with buildx.child(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        for piece in buildx.pieces(process.stderr, tick):
+        for piece in buildx.pieces(buildx.standard_error(process), tick):
             for line in piece.splitlines():
                 said.append(line)
                 # The hooks are ours; how they are written says nothing to a reader.

@@ -123,6 +123,16 @@ def pieces(stream: IO[bytes], tick: Callable[[], None]) -> Iterator[str]:
             yield (whole + newline).decode("utf-8", "replace")
 
 
+def standard_error(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    """The pipe that a child writes its errors to.
+
+    :raises ValueError: it was started without one.
+    """
+    if process.stderr is None:
+        raise ValueError("the child was started without a pipe for its errors")
+    return process.stderr
+
+
 def bake(
     definition: Mapping[str, Any],
     directory: str,
@@ -144,8 +154,7 @@ def bake(
     command += ["--metadata-file", METADATA]
     options = {"cwd": directory, "env": dict(environment), "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     with child(command, stderr=subprocess.PIPE, **options) as process:
-        assert process.stderr is not None
-        for piece in pieces(process.stderr, tick):
+        for piece in pieces(standard_error(process), tick):
             feed(piece)
         status = process.wait()
     try:

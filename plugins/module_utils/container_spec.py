@@ -93,7 +93,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
         return
     if not entry.get("image"):
         yield "image is missing."
-    if not float(entry.get("cpus") or 0) > 0:
+    if float(entry.get("cpus") or 0) <= 0:
         yield f"cpus is {entry.get('cpus')}: expected a number above 0."
     if int(entry.get("memory") or 0) < _SMALLEST_MEMORY:
         yield f"memory is {entry.get('memory')} bytes: expected at least {_SMALLEST_MEMORY}."

@@ -95,7 +95,8 @@ def unpack_archive(path: str, directory: str) -> None:
                     os.makedirs(target, mode=0o755, exist_ok=True)
                     continue
                 data = archive.extractfile(entry)
-                assert data is not None
+                if data is None:
+                    raise BuildError(f"the archive of build contexts has an entry without content: {entry.name}")
                 with data, open(target, "wb") as file:
                     file.write(data.read())
                 os.chmod(target, entry.mode)

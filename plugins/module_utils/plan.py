@@ -64,17 +64,16 @@ class _Layers:
 
     def add(self, resolution: Resolution) -> dict[str, Any]:
         """The top layer of a resolution, added with all below it."""
-        parent: dict[str, Any] | None = None
+        parent: dict[str, Any] = {}
         components: list[Component] = []
         for target, component in _stack(self.catalogue, resolution):
             components.append(component)
             if target not in self.by_target:
                 self.by_target[target] = self._layer(target, components, parent)
             parent = self.by_target[target]
-        assert parent is not None
         return parent
 
-    def _layer(self, target: str, components: Sequence[Component], parent: dict[str, Any] | None) -> dict[str, Any]:
+    def _layer(self, target: str, components: Sequence[Component], parent: dict[str, Any]) -> dict[str, Any]:
         catalogue, component = self.catalogue, components[-1]
         image = f"{catalogue.namespace}-{target}:{catalogue.version}"
         files = {path: dict(entry) for path, entry in self.files_of(component).items()}

@@ -104,7 +104,7 @@ def bake_unchanged(plan: dict[str, Any], directory: Path) -> Callable[[], None]:
 
     def run() -> None:
         environment = buildx.environment_for(None, str(directory))
-        status, _ = buildx.bake(definition, str(directory), environment, lambda text: None, lambda: None)
+        status = buildx.bake(definition, str(directory), environment, lambda text: None, lambda: None)[0]
         if status:
             raise SystemExit(f"bake ended with {status}")
 
@@ -135,7 +135,7 @@ def measure(directory: Path, prefix: str) -> dict[str, float]:
     baking = bake_unchanged(plan, directory / "bake")
     baking()
     surveys, processes, bakes = [], [], []
-    for _ in range(UNCHANGED_RUNS):
+    for number in range(UNCHANGED_RUNS):
         surveys.append(seconds(lambda: survey(plan)))
         processes.append(seconds(lambda: module.run(plan)))
         bakes.append(seconds(baking))

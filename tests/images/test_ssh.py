@@ -58,7 +58,7 @@ def ssh(
         ["ssh", "-F", "none", "-p", port, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
          "-o", "BatchMode=yes", "-o", "IdentityAgent=none", "-o", "ConnectTimeout=20", *identity, *options,
          f"{user}@127.0.0.1", *command],
-        capture_output=True, text=True,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_the_workspaces_password_does_not_log_in(workspace: RunningWorkspace, ke
     done = subprocess.run(
         ["ssh", "-F", "none", "-p", port, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
          "-o", "PubkeyAuthentication=no", "developer@127.0.0.1", "true"],
-        capture_output=True, text=True,
+        capture_output=True, text=True, check=False,
         env={"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 255

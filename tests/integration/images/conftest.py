@@ -136,7 +136,7 @@ def registry(client: Any, prefix: str, rootfs: Path, tmp_path: Path) -> Iterator
         wait_for_port(address, process)
         subprocess.run(["docker", "push", "--quiet", name], check=True)
         found = client.api.inspect_image(name)["RepoDigests"]
-        digest = next(entry.split("@")[1] for entry in found if entry.startswith(address))
+        digest = [entry.split("@")[1] for entry in found if entry.startswith(address)][0]  # noqa: RUF015
         client.api.remove_image(name, force=True)
         yield Registry(address, repository, digest)
     finally:
@@ -145,7 +145,7 @@ def registry(client: Any, prefix: str, rootfs: Path, tmp_path: Path) -> Iterator
 
 
 def wait_for_port(address: str, process: subprocess.Popen[bytes]) -> None:
-    host, _, port = address.partition(":")
+    host, colon, port = address.partition(":")
     while process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex((host, int(port))) == 0:
@@ -301,7 +301,7 @@ class Playbook:
 
     def run(self, plan: dict[str, Any], check: bool = False, **arguments: Any) -> Finished:
         process = self.start(plan, check, **arguments)
-        output, _ = process.communicate()
+        output = process.communicate()[0]
         assert self.result_file.exists(), output
         return Finished(json.loads(self.result_file.read_text()), output)
 
@@ -340,7 +340,7 @@ class Module:
 
     @staticmethod
     def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-        output, _ = process.communicate()
+        output = process.communicate()[0]
         lines = [line for line in output.splitlines() if line.startswith("{")]
         assert lines, output
         result: dict[str, Any] = json.loads(lines[-1])

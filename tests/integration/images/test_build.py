@@ -127,7 +127,7 @@ def test_progress_is_shown_while_it_runs(maker: Any, playbook: Any) -> None:
     assert process.wait() == 0
     end = seen[-1][0]
     step = next(moment for moment, line in seen if "base: step 1/" in line)
-    text = "".join(line for _, line in seen)
+    text = "".join(line for moment, line in seen)
     # The first step's line must come while the second has yet to run.
     assert end - step > 3, text
     assert "[localhost] [00:" in text

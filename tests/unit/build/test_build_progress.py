@@ -46,14 +46,14 @@ def test_success() -> None:
 
 
 def test_cached() -> None:
-    _, events = parsed("cached", BOTH)
+    events = parsed("cached", BOTH)[1]
     assert sorted(kinds(events, build_progress.STEP_CACHED)) == [("base", 1), ("base", 2), ("kid", 1)]
     assert not kinds(events, build_progress.STEP_FINISHED)
     assert len(kinds(events, build_progress.LAYER_FINISHED)) == 2
 
 
 def test_a_single_target_has_no_name_in_the_output() -> None:
-    _, events = parsed("single", ["only"])
+    events = parsed("single", ["only"])[1]
     assert {event.layer for event in events} == {"only"}
     assert kinds(events, build_progress.LAYER_FINISHED) == [("only", 0)]
 
@@ -72,7 +72,7 @@ def test_failing_run() -> None:
 
 def test_a_step_that_targets_share_belongs_to_the_lowest() -> None:
     # The record names it for the child first.
-    parser, _ = parsed("no-space", BOTH)
+    parser = parsed("no-space", BOTH)[0]
     assert parser.failure is not None
     assert parser.failure.layer == "base"
 

@@ -97,7 +97,7 @@ async def read_events(response: ClientResponse) -> AsyncIterator[tuple[int, str,
     """Parse a stream of Server-Sent Events."""
     fields: dict[str, str] = {}
     while line := (await response.content.readline()).decode():
-        name, _, value = line.rstrip("\n").partition(": ")
+        name, colon, value = line.rstrip("\n").partition(": ")
         if name:
             fields[name] = value
         elif "event" in fields:
@@ -117,6 +117,6 @@ def said(events: list[tuple[int, str, Any]]) -> str:
     """Return what the agent said in the events."""
     return "".join(
         data["content"].get("text", "")
-        for _, type_, data in events
+        for number, type_, data in events
         if type_ == "update" and data.get("sessionUpdate") == "agent_message_chunk"
     )

@@ -148,7 +148,7 @@ async def test_stream_resumes_after_the_last_event_seen(gateway: GatewayClient) 
 async def test_content_blocks_reach_the_agent(gateway: GatewayClient) -> None:
     session_id = await gateway.new_session()
     blocks = [{"type": "text", "text": "look"}, {"type": "image", "data": "aGk=", "mimeType": "image/png"}]
-    status, _ = await gateway.request("POST", f"/sessions/{session_id}/prompt?wait=true", {"content": blocks})
+    status = (await gateway.request("POST", f"/sessions/{session_id}/prompt?wait=true", {"content": blocks}))[0]
     assert status == 200
     assert "echo: look image" in said(await gateway.events_until(session_id, "prompt_finished"))
 
@@ -228,7 +228,7 @@ async def test_agent_that_does_not_start_is_told_and_tried_again(
     gateway: GatewayClient, monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
 ) -> None:
     monkeypatch.setenv("FAKE_AGENT", mode)
-    for _ in range(2):
+    for attempt in range(2):
         status, body = await gateway.request("POST", "/sessions", {})
         assert (status, body["error"]["code"]) == (503, "agent_unavailable")
         assert reason in body["error"]["message"]
@@ -245,7 +245,7 @@ async def test_missing_agent_is_told(tmp_path: Path) -> None:
 
 
 async def test_many_first_requests_start_one_agent(gateway: GatewayClient) -> None:
-    sessions = await asyncio.gather(*(gateway.new_session() for _ in range(5)))
+    sessions = await asyncio.gather(*(gateway.new_session() for number in range(5)))
     assert len(set(sessions)) == 5
     assert len({session_id.split("-")[1] for session_id in sessions}) == 1
 

@@ -67,7 +67,7 @@ def test_buffer_is_bounded_by_number() -> None:
 
 def test_buffer_is_bounded_by_size_but_keeps_the_newest() -> None:
     buffer = EventBuffer(max_bytes=100)
-    for _ in range(5):
+    for number in range(5):
         buffer.append("update", "x" * 38)
     assert len(buffer.after(0)[0]) == 2
     buffer.append("update", "x" * 1000)
@@ -119,11 +119,12 @@ def test_oldest_ended_sessions_are_forgotten(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_log_shows_where_but_not_what() -> None:
+    text = ""
     try:
         raise ValueError("quoted prompt")
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
-    text = QuietFormatter().format(record)
+        text = QuietFormatter().format(record)
     assert "quoted prompt" not in text.replace('raise ValueError("quoted prompt")', "")
     assert text.endswith("ValueError")
     assert Path(__file__).name in text

@@ -32,7 +32,7 @@ def read_password(path: Path) -> bytes:
 
 def is_authorized(header: str | None, password: bytes) -> bool:
     """Tell whether the value of an Authorization header carries `password`."""
-    scheme, _, credentials = (header or "").partition(" ")
+    scheme, space, credentials = (header or "").partition(" ")
     credentials = credentials.strip()
     if scheme.lower() == "bearer":
         return hmac.compare_digest(credentials.encode("utf-8", "surrogateescape"), password)

@@ -22,9 +22,8 @@ class QuietFormatter(logging.Formatter):
 
     def formatException(self, ei: ExceptionInfo) -> str:
         """Return the frames and the type of the exception."""
-        type_, _, frames = ei
-        name = type_.__name__ if type_ else "unknown exception"
-        return "".join(traceback.format_tb(frames)) + name
+        name = ei[0].__name__ if ei[0] else "unknown exception"
+        return "".join(traceback.format_tb(ei[2])) + name
 
 
 def set_up_logging(level: str) -> None:
