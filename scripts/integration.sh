@@ -3,6 +3,7 @@
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "$0")/environment.sh"
+scripts/test-packages.sh
 scripts/engine.sh
 if [[ $# == 0 ]]; then
   set -- tests/integration tests/images

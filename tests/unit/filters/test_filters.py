@@ -31,7 +31,7 @@ def _examples() -> list[Any]:
         module = importlib.import_module(f"{PACKAGE}.{name}")
         # What follows as comments are further lines of the same.
         wanted = [
-            re.sub(r"\n *#(   )?", "\n", text) for text in re.findall(r"# => (.*(?:\n *#(?! =>).*)*)", module.EXAMPLES)
+            re.sub(r"\n *#(    )?", "\n", text) for text in re.findall(r"# => (.*(?:\n *#(?! =>).*)*)", module.EXAMPLES)
         ]
         tasks = yaml.safe_load(module.EXAMPLES)
         assert len(wanted) == len(tasks), f"{name}: each example says what it gives"

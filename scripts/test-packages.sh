@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What the tests use beside the product: a registry, a tiny userland, signed package sources.
+set -euo pipefail
+packages=(busybox-static docker-registry dpkg-dev gnupg mmdebstrap openssh-client)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+done
+if [[ ${#missing[@]} == 0 ]]; then
+  exit 0
+fi
+echo "Installing ${missing[*]}"
+sudo=()
+[[ $(id -u) == 0 ]] || sudo=(sudo)
+"${sudo[@]}" apt-get update --quiet=2
+"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}"
