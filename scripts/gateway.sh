@@ -22,4 +22,4 @@ rm -rf "$work/opencode"
 docker cp --quiet "$container:/opt/opencode" "$work/opencode"
 docker rm "$container" >/dev/null
 
-OPENCODE_BIN="$PWD/$work/opencode/bin/opencode" exec "$work/venv/bin/python" -m pytest "$source/tests" "$@"
+OPENCODE_BIN="$PWD/$work/opencode/bin/opencode" exec "$work/venv/bin/python" -m pytest --import-mode=prepend "$source/tests" "$@"
