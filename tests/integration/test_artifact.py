@@ -61,17 +61,8 @@ def test_the_plan_is_made_from_the_installed_catalogue(installed: Path) -> None:
         }
     ]
     (installed / "play.yml").write_text(json.dumps(play))
-    run(
-        installed,
-        "ansible-playbook",
-        "-i",
-        "localhost,",
-        "-c",
-        "local",
-        "play.yml",
-        "-e",
-        json.dumps({"workspaces": WORKSPACES}),
-    )
+    variables = json.dumps({"workspaces": WORKSPACES, "ansible_python_interpreter": sys.executable})
+    run(installed, "ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml", "-e", variables)
     plan = json.loads((installed / "plan.json").read_text())
     assert [layer["target"] for layer in plan["layers"]] == ["base", "python", "python-code-server"]
     for layer in plan["layers"]:
