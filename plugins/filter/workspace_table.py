@@ -23,9 +23,11 @@ options:
     elements: dict
     required: true
   remove:
-    description: The command that removes a workspace. C({name}) in it stands for the workspace's name.
+    description:
+      - The command that removes a workspace. C({name}) in it stands for the workspace's name.
+      - Empty, it is C(ansible-playbook playbooks/remove.yml -e codeopen_remove={name}).
     type: str
-    default: ansible-playbook playbooks/remove.yml -e codeopen_remove={name}
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -62,7 +64,7 @@ HEADER = ("WORKSPACE", "STATE", "SERVICE", "ADDRESS")
 REMOVE = "ansible-playbook playbooks/remove.yml -e codeopen_remove={name}"
 
 
-def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = REMOVE) -> str:
+def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = "") -> str:
     """Format the results of ``workspace`` for a terminal.
 
     :param workspaces: entries with ``name``, ``state``, ``urls`` and ``password_file``.
@@ -86,7 +88,7 @@ def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = REMOV
             rows.append((*head, str(service), str(address)))
         if workspace.get("password_file"):
             notes.append(f"Password of {name}: {workspace['password_file']} (user opencode)")
-        notes.append(f"Remove {name}: {remove.replace('{name}', name)}")
+        notes.append(f"Remove {name}: {(remove or REMOVE).replace('{name}', name)}")
     if len(rows) == 1:
         return "No workspaces."
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]

@@ -157,6 +157,16 @@ def test_a_second_run_changes_nothing(
     assert address(run, "opencode") == address(up, "opencode")
 
 
+def test_the_playbook_alone_does_the_same(name: str, up: subprocess.CompletedProcess[str], playbook: Any) -> None:
+    workspace = {"name": name, "flavor": "python", "addons": ["code-server"], "tier": "builder"}
+    for which in ("site", "deploy"):
+        run = playbook(which, variables={"codeopen_workspaces": [workspace]})
+        assert run.status == 0, run.output
+        assert run.count("changed") == 0, run.output
+        assert address(up, "opencode") in run.output
+        assert f"codeopen_remove={name}" in run.output
+
+
 def test_another_workspace_comes_up_beside_it(
     name: str, up: subprocess.CompletedProcess[str], engine: docker.DockerClient
 ) -> None:
