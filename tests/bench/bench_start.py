@@ -26,7 +26,7 @@ import docker
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = 5
+RUNS = 3
 WISH = {"flavor": "python", "addons": ["code-server"]}
 
 

@@ -16,17 +16,17 @@ MAIN = """\
 package main
 
 import (
-	"fmt"
+    "fmt"
 
-	"rsc.io/quote/v3"
+    "rsc.io/quote/v3"
 )
 
 func greeting(name string) string {
-	return quote.HelloV3() + " " + name
+    return quote.HelloV3() + " " + name
 }
 
 func main() {
-	fmt.Println(greeting("codeopen"))
+    fmt.Println(greeting("codeopen"))
 }
 """
 TEST = """\
@@ -35,9 +35,9 @@ package main
 import "testing"
 
 func TestGreeting(t *testing.T) {
-	if got := greeting("you"); got != "Hello, world. you" {
-		t.Fatal(got)
-	}
+    if got := greeting("you"); got != "Hello, world. you" {
+        t.Fatal(got)
+    }
 }
 """
 FAULT = """\
@@ -46,7 +46,7 @@ package main
 import "os"
 
 func faulty() {
-	os.Remove("somewhere")
+    os.Remove("somewhere")
 }
 """
 
@@ -89,11 +89,11 @@ def test_golangci_lint_finds_a_planted_fault_and_nothing_else(workspace: Running
 
 
 def test_gopls_finds_definitions_in_the_module_and_in_the_dependency(workspace: RunningWorkspace) -> None:
-    line = MAIN.splitlines().index('	fmt.Println(greeting("codeopen"))') + 1
+    line = MAIN.splitlines().index('    fmt.Println(greeting("codeopen"))') + 1
     found = workspace.run(f"gopls definition main.go:{line}:15").stdout
     assert "/workspace/main.go" in found
     assert "func greeting(name string) string" in found
-    line = MAIN.splitlines().index('	return quote.HelloV3() + " " + name') + 1
+    line = MAIN.splitlines().index('    return quote.HelloV3() + " " + name') + 1
     assert (
         "/home/developer/go/pkg/mod/rsc.io/quote/v3@v3.1.0"
         in workspace.run(f"gopls definition main.go:{line}:16").stdout
