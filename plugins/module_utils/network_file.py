@@ -23,6 +23,14 @@ KEYS = (
     "go_proxy",
     "cargo_registry",
 )
+# The option C(network), as the documentation fragment of that name describes it. URLs may carry passwords.
+ARGUMENT_SPEC: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        **{key: {"type": "str", "no_log": key != "no_proxy"} for key in KEYS},
+        "ca_bundle": {"type": "path"},
+    },
+}
 PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 HOST_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 

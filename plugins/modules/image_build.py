@@ -23,9 +23,11 @@ description:
   - When a build is interrupted, the next run goes on where it stopped. A build whose controller is gone stops within
     a minute.
 requirements:
-  - Docker Engine 23.0 or newer with buildx on the host
-  - docker SDK for Python (on the host)
+  - buildx (on the host)
   - mmdebstrap (on the host, only where no registry can be reached)
+extends_documentation_fragment:
+  - codeopen.workspaces.engine
+  - codeopen.workspaces.network
 attributes:
   check_mode:
     description: Can run in check mode and tell what it would change, without changing it.
@@ -48,44 +50,6 @@ options:
       - The default is the images of all workspaces of the plan.
     type: list
     elements: str
-  network:
-    description:
-      - Proxies, mirrors and certificates for the build steps. They reach the steps as a build secret and leave nothing
-        in an image, in the log or in the task's result.
-    type: dict
-    suboptions:
-      http_proxy:
-        description: URL of the proxy for HTTP.
-        type: str
-      https_proxy:
-        description: URL of the proxy for HTTPS.
-        type: str
-      no_proxy:
-        description: Hosts that are reached without a proxy, with commas between them.
-        type: str
-      apt_mirror:
-        description: URL that stands in for Debian's archive.
-        type: str
-      apt_security_mirror:
-        description: URL that stands in for Debian's security archive.
-        type: str
-      pip_index:
-        description: URL that stands in for the Python package index.
-        type: str
-      npm_registry:
-        description: URL that stands in for the npm registry.
-        type: str
-      go_proxy:
-        description: URL that stands in for the Go module proxy.
-        type: str
-      cargo_registry:
-        description: URL that stands in for the index of crates.
-        type: str
-      ca_bundle:
-        description:
-          - Path on the controller of a PEM file with all the certificates to trust.
-          - The default is the bundle of the host's own system.
-        type: path
   rebuild:
     description:
       - Build the images and all layers below them anew, without cached steps, whatever is there.
@@ -95,10 +59,6 @@ options:
     description: Directory on the host for the lock and the logs.
     type: path
     default: /var/lib/codeopen
-  docker_host:
-    description:
-      - The engine, such as V(unix:///var/run/docker.sock). The default is what the environment says, as for C(docker).
-    type: str
   lock_timeout:
     description: Seconds to wait while another build runs on the host.
     type: float
@@ -218,25 +178,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def argument_spec() -> dict[str, Any]:
     """Give the module's argument spec."""
-    secret = {"type": "str", "no_log": True}
     return {
         "plan": {"type": "dict", "required": True},
         "images": {"type": "list", "elements": "str"},
-        "network": {
-            "type": "dict",
-            "options": {
-                "http_proxy": secret,
-                "https_proxy": secret,
-                "no_proxy": {"type": "str"},
-                "apt_mirror": secret,
-                "apt_security_mirror": secret,
-                "pip_index": secret,
-                "npm_registry": secret,
-                "go_proxy": secret,
-                "cargo_registry": secret,
-                "ca_bundle": {"type": "path"},
-            },
-        },
+        "network": network_file.ARGUMENT_SPEC,
         "rebuild": {"type": "bool", "default": False},
         "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
         "docker_host": {"type": "str"},

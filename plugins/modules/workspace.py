@@ -23,9 +23,9 @@ description:
     those that failed.
   - After an interruption the next run goes on where it stopped.
   - Each workspace has a password, which is made on the host and kept there in a file. It is never part of a result.
-requirements:
-  - Docker Engine 23.0 or newer on the host
-  - docker SDK for Python (on the host)
+extends_documentation_fragment:
+  - codeopen.workspaces.engine
+  - codeopen.workspaces.network
 attributes:
   check_mode:
     description: Can run in check mode and tell what it would change, without changing it.
@@ -121,52 +121,10 @@ options:
         type: str
         choices: [started, stopped, absent]
         default: started
-  network:
-    description:
-      - Proxies, mirrors and certificates, which each workspace finds in its secrets. They appear neither in the
-        container's configuration nor in the result.
-    type: dict
-    suboptions:
-      http_proxy:
-        description: URL of the proxy for HTTP.
-        type: str
-      https_proxy:
-        description: URL of the proxy for HTTPS.
-        type: str
-      no_proxy:
-        description: Hosts that are reached without a proxy, with commas between them.
-        type: str
-      apt_mirror:
-        description: URL that stands in for Debian's archive.
-        type: str
-      apt_security_mirror:
-        description: URL that stands in for Debian's security archive.
-        type: str
-      pip_index:
-        description: URL that stands in for the Python package index.
-        type: str
-      npm_registry:
-        description: URL that stands in for the npm registry.
-        type: str
-      go_proxy:
-        description: URL that stands in for the Go module proxy.
-        type: str
-      cargo_registry:
-        description: URL that stands in for the index of crates.
-        type: str
-      ca_bundle:
-        description:
-          - Path on the controller of a PEM file with all the certificates to trust.
-          - The default is the bundle of the host's own system, as it is when a container is made or started.
-        type: path
   state_dir:
     description: Directory on the host for secrets, ports and the lock.
     type: path
     default: /var/lib/codeopen
-  docker_host:
-    description:
-      - The engine, such as V(unix:///var/run/docker.sock). The default is what the environment says, as for C(docker).
-    type: str
   parallel:
     description: How many workspaces are worked on at once.
     type: int
@@ -311,8 +269,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import
 
 def argument_spec() -> dict[str, Any]:
     """Give the options, as DOCUMENTATION has them."""
-    network: dict[str, Any] = {key: {"type": "str"} for key in network_file.KEYS}
-    network["ca_bundle"] = {"type": "path"}
     port = {
         "name": {"type": "str", "required": True},
         "container": {"type": "int", "required": True},
@@ -338,7 +294,7 @@ def argument_spec() -> dict[str, Any]:
     }
     return {
         "workspaces": {"type": "list", "elements": "dict", "required": True, "options": workspace},
-        "network": {"type": "dict", "options": network},
+        "network": network_file.ARGUMENT_SPEC,
         "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
         "docker_host": {"type": "str"},
         "parallel": {"type": "int", "default": 8},

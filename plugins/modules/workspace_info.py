@@ -16,9 +16,8 @@ author:
 description:
   - Lists the workspaces of a host with their state, health and addresses.
   - All of it comes from one listing of the engine's containers and their labels.
-requirements:
-  - Docker Engine 23.0 or newer on the host
-  - docker SDK for Python (on the host)
+extends_documentation_fragment:
+  - codeopen.workspaces.engine
 attributes:
   check_mode:
     description: Changes nothing.
@@ -39,10 +38,6 @@ options:
     description: Directory on the host where the workspaces' secrets are.
     type: path
     default: /var/lib/codeopen
-  docker_host:
-    description:
-      - The engine, such as V(unix:///var/run/docker.sock). The default is what the environment says, as for C(docker).
-    type: str
 seealso:
   - module: codeopen.workspaces.workspace
 """
