@@ -89,15 +89,18 @@ def test_golangci_lint_finds_a_planted_fault_and_nothing_else(workspace: Running
 
 
 def test_gopls_finds_definitions_in_the_module_and_in_the_dependency(workspace: RunningWorkspace) -> None:
-    line = MAIN.splitlines().index('    fmt.Println(greeting("codeopen"))') + 1
-    found = workspace.run(f"gopls definition main.go:{line}:15").stdout
+    call = position('greeting("codeopen")')
+    found = workspace.run(f"gopls definition main.go:{call}").stdout
     assert "/workspace/main.go" in found
     assert "func greeting(name string) string" in found
-    line = MAIN.splitlines().index('    return quote.HelloV3() + " " + name') + 1
-    assert (
-        "/home/developer/go/pkg/mod/rsc.io/quote/v3@v3.1.0"
-        in workspace.run(f"gopls definition main.go:{line}:16").stdout
-    )
+    found = workspace.run(f"gopls definition main.go:{position('HelloV3')}").stdout
+    assert "/home/developer/go/pkg/mod/rsc.io/quote/v3@v3.1.0" in found
+
+
+def position(text: str) -> str:
+    """Where a text begins in MAIN, as line:column from 1."""
+    before = MAIN[: MAIN.index(text)]
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 def test_delve_stops_at_a_breakpoint_and_prints_a_variable(workspace: RunningWorkspace) -> None:

@@ -128,6 +128,14 @@ def test_old_algorithms_are_refused(workspace: RunningWorkspace, key: Path, opti
     assert "no matching" in done.stderr
 
 
+def test_failed_logins_of_one_do_not_lock_out_others(workspace: RunningWorkspace, key: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    wrong = new_key(tmp_path / "other")
+    for _try in range(8):
+        assert "Permission denied" in ssh(workspace, "true", key=wrong).stderr
+    assert ssh(workspace, "true", key=key).returncode == 0
+
+
 def test_a_short_rsa_key_is_refused(workspace: RunningWorkspace, tmp_path: Path) -> None:
     key = new_key(tmp_path, "-t", "rsa", "-b", "2048")
     workspace.write_secret("authorized_keys", key.with_suffix(".pub").read_text())
