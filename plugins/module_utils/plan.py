@@ -26,13 +26,14 @@ def _stack(catalogue: Catalogue, resolution: Resolution) -> list[tuple[str, Comp
     """The layers of a resolution, as (target, component), parents first.
 
     A layer's target is what its image is called after the namespace. Only the lower layers of a composite flavor
-    have no name of their own: they are called after their components.
+    have no name of their own: they are called after their components, with a character between them that no
+    component's name has and that image and bake target names may have.
     """
     flavors = flavor_chain(catalogue, resolution.flavor)
     stack = [("base", catalogue.base)]
     for depth, component in enumerate(flavors, start=1):
         last = depth == len(flavors)
-        stack.append((resolution.flavor if last else ".".join(one.name for one in flavors[:depth]), component))
+        stack.append((resolution.flavor if last else "_".join(one.name for one in flavors[:depth]), component))
     for depth, name in enumerate(resolution.addons, start=1):
         stack.append(("-".join([resolution.flavor, *resolution.addons[:depth]]), catalogue.addons[name]))
     return stack

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -35,6 +36,14 @@ def test_layers_are_shared_and_parents_come_first(catalogue: Any) -> None:
     assert layers["python-editor"]["labels"]["org.opencontainers.image.base.name"] == "acme-python:1.2.3"
     assert plan["workspaces"][0]["recipe"] == layers["python-editor-gui"]["recipe"]
     assert json.loads(json.dumps(plan)) == plan
+
+
+def test_layers_of_a_composite_of_three_have_names_that_bake_takes(tree: Any) -> None:
+    tree.components["flavors/go"] = {"kind": "flavor"}
+    tree.components["flavors/all"] = {"kind": "flavor", "components": ["js", "python", "go"]}
+    layers = _plan(tree.load(), {"name": "a", "flavor": "all", "addons": ["editor"]})["layers"]
+    assert [layer["target"] for layer in layers] == ["base", "js", "js_python", "all", "all-editor"]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", layer["target"]) for layer in layers)
 
 
 def test_a_change_reaches_what_stands_on_it_and_nothing_else(tree: Any) -> None:
