@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.recipe import layer_inputs, short_inputs
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files, find_catalogue
 
 SECRETS = "/run/codeopen/secrets"
 # A guard against waiting for ever, far above what a loaded machine needs.
@@ -33,8 +35,8 @@ def docker(*arguments: str, check: bool = True, stdin: str | None = None) -> sub
 def image_of(component: str) -> str:
     """Give the image to test a component in, or skip.
 
-    That is ``CODEOPEN_IMAGE_<COMPONENT>``, else the newest image whose topmost layer is the component. With
-    ``CODEOPEN_REQUIRE_IMAGES=1`` a missing image fails.
+    That is ``CODEOPEN_IMAGE_<COMPONENT>``, else the newest image whose topmost layer is the component as it is now.
+    With ``CODEOPEN_REQUIRE_IMAGES=1`` a missing image fails.
     """
     variable = f"CODEOPEN_IMAGE_{component.upper().replace('-', '_')}"
     wanted = os.environ.get(variable)
@@ -43,13 +45,28 @@ def image_of(component: str) -> str:
         return wanted
     found = []
     if shutil.which("docker"):
-        found = docker("image", "ls", "--quiet", "--filter", f"label=codeopen.component={component}").stdout.split()
+        named = docker("image", "ls", "--quiet", "--filter", f"label=codeopen.component={component}").stdout.split()
+        found = [image for image in named if _is_up_to_date(image, component)]
     if found:
         return found[0]
     reason = f"no image of component {component} on this engine: build one, or name it in {variable}"
     if os.environ.get("CODEOPEN_REQUIRE_IMAGES") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _is_up_to_date(image: str, name: str) -> bool:
+    """Whether the topmost layer was made of the files, arguments and environment that the component has now."""
+    labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", image).stdout)
+    catalogue = find_catalogue()
+    component = {**catalogue.flavors, **catalogue.addons}[name]
+    inputs = layer_inputs(component_files(component), component.args, component.environment, {}, "", "")
+    made_of = json.loads(labels.get("codeopen.inputs", "{}"))
+    return all(
+        made_of.get(what) == digest
+        for what, digest in short_inputs(inputs).items()
+        if what == "environment" or what.startswith(("file ", "argument "))
+    )
 
 
 def network_settings() -> str:
