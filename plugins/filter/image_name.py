@@ -13,16 +13,12 @@ DOCUMENTATION = r"""
   description:
     - Gives the one name that a flavor with add-ons has, whatever order the add-ons are written in.
   positional: catalogue_paths
+  extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
       description: The wish - a mapping with C(flavor), C(addons) and C(tier), or the name of a flavor.
       type: raw
       required: true
-    catalogue_paths:
-      description: Folders with further C(flavors/) and C(addons/), beside the collection's own catalogue.
-      type: list
-      elements: path
-      default: []
 """
 
 EXAMPLES = r"""

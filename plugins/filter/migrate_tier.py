@@ -14,16 +14,12 @@ DOCUMENTATION = r"""
     - Translates an old tier name (C(lite), C(standard), C(pro), C(desktop)) to the tier and add-ons that it
       is now. Names of today come back as they are.
   positional: catalogue_paths
+  extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
       description: The name of the tier.
       type: str
       required: true
-    catalogue_paths:
-      description: Folders with further C(flavors/) and C(addons/), beside the collection's own catalogue.
-      type: list
-      elements: path
-      default: []
 """
 
 EXAMPLES = r"""

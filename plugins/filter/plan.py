@@ -15,6 +15,7 @@ DOCUMENTATION = r"""
       made of which layers with which recipes, and which workspaces run on them. Every mistake in the list, or
       in the catalogue, is reported in one message.
   positional: catalogue_paths
+  extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
       description: >-
@@ -22,11 +23,6 @@ DOCUMENTATION = r"""
         C(address), C(environment), C(gpus), C(state).
       type: list
       required: true
-    catalogue_paths:
-      description: Folders with further C(flavors/) and C(addons/), beside the collection's own catalogue.
-      type: list
-      elements: path
-      default: []
 """
 
 EXAMPLES = r"""

@@ -14,16 +14,12 @@ DOCUMENTATION = r"""
     - Resolves a wish to its image name, chain of components, total CPUs, memory and disk, ports, volumes,
       environment and compatibility.
   positional: catalogue_paths
+  extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
       description: The wish - a mapping with C(flavor), C(addons) and C(tier), or the name of a flavor.
       type: raw
       required: true
-    catalogue_paths:
-      description: Folders with further C(flavors/) and C(addons/), beside the collection's own catalogue.
-      type: list
-      elements: path
-      default: []
 """
 
 EXAMPLES = r"""

@@ -13,16 +13,12 @@ DOCUMENTATION = r"""
   description:
     - Adds up CPUs, memory and disk - of one wish, or of all workspaces of a plan that are not absent.
   positional: catalogue_paths
+  extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
       description: A wish (C(flavor), C(addons), C(tier)), or a plan.
       type: raw
       required: true
-    catalogue_paths:
-      description: Folders with further C(flavors/) and C(addons/), beside the collection's own catalogue.
-      type: list
-      elements: path
-      default: []
 """
 
 EXAMPLES = r"""

@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes and CPU counts as people write them, and back."""
+"""Sizes and CPU counts as people write them."""
 
 from __future__ import annotations
 
@@ -56,12 +56,3 @@ def parse_cpus(value: object) -> float:
     if not 0 <= cpus < 100000:
         raise ValueError(f"'{value}' is not a number of CPUs; expected zero or more")
     return round(cpus, 3)
-
-
-def format_size(size: int) -> str:
-    """The shortest exact way to write ``size`` bytes, for example ``2GiB`` or ``20GB``."""
-    for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "kB"):
-        factor = _UNITS[unit.lower()]
-        if size >= factor and size % factor == 0:
-            return f"{size // factor}{unit}"
-    return f"{size}B"
