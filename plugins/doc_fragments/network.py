@@ -44,6 +44,11 @@ options:
       cargo_registry:
         description: URL that stands in for the index of crates.
         type: str
+      release_mirror:
+        description:
+          - URL of a mirror of release archives.
+          - What would be fetched from V(https://host/path) is fetched from the mirror's C(/host/path).
+        type: str
       ca_bundle:
         description:
           - Path on the controller of a PEM file with all the certificates to trust.

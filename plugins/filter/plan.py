@@ -14,7 +14,7 @@ DOCUMENTATION = r"""
     - Turns a list of workspaces into the one structure that the roles and modules work on - which images,
       made of which layers with which recipes, and which workspaces run on them. Every mistake in the list, or
       in the catalogue, is reported in one message.
-  positional: catalogue_paths
+  positional: catalogue_paths, leave_out
   extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
@@ -23,6 +23,13 @@ DOCUMENTATION = r"""
         C(address), C(environment), C(gpus), C(state).
       type: list
       required: true
+    leave_out:
+      description: >-
+        Tools that images are made without, because their source cannot be reached, say. The label
+        C(codeopen.left-out) of an image names those that it would have otherwise.
+      type: list
+      elements: str
+      default: []
 """
 
 EXAMPLES = r"""
@@ -46,10 +53,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 
 
-def plan(workspaces: Any, catalogue_paths: Sequence[str] = ()) -> dict[str, Any]:
+def plan(workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = ()) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
-        return plan_from_files(workspaces, catalogue_paths)
+        return plan_from_files(workspaces, catalogue_paths, leave_out)
     except WorkspacesError as error:
         raise AnsibleFilterError(str(error)) from error
 

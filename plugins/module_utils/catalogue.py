@@ -20,6 +20,8 @@ _VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, 
 _FOLDER = schema.text(r"/[A-Za-z0-9._/-]+", "an absolute path in the container")
 _VERSION = schema.text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag such as 0.1.0")
 _TEXT = schema.text()
+# Debian's package names (Debian policy, section 5.6.7), which tools from elsewhere keep to.
+_TOOL = schema.text(r"[a-z0-9][a-z0-9+.-]+", "lower-case letters, digits, '+', '-' and '.'")
 
 _RESOURCES = {
     "cpus": schema.quantity(parse_cpus),
@@ -54,6 +56,8 @@ _COMPONENT = schema.record(
         ),
         "conflicts": schema.list_of(_NAME),
         "components": schema.list_of(_NAME),
+        # What `leave_out` may name, and where the bytes come from.
+        "tools": schema.mapping(_TOOL, schema.one_of("apt", "pypi", "npm", "go", "cargo", "release")),
         "devcontainer": schema.of_type(dict, {}),
     },
     required=("name", "kind", "summary"),
@@ -132,6 +136,7 @@ class Component:
     requires_gpus: bool = False
     conflicts: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
     devcontainer: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -159,6 +164,11 @@ class Catalogue:
     base: Component
     flavors: Mapping[str, Component]
     addons: Mapping[str, Component]
+
+    def tools(self) -> list[str]:
+        """The names of all components' tools."""
+        components = [self.base, *self.flavors.values(), *self.addons.values()]
+        return sorted({tool for component in components for tool in component.tools})
 
     def tier_rank(self, tier: str) -> int:
         """How many tiers are smaller than ``tier``."""
@@ -218,6 +228,7 @@ def _component(document: ComponentDocument, problems: list[str]) -> Component:
         requires_gpus=bool(requires.get("gpus", False)),
         conflicts=tuple(fields.get("conflicts", ())),
         components=tuple(fields.get("components", ())),
+        tools=fields.get("tools", {}),
         devcontainer=fields.get("devcontainer", {}),
     )
 

@@ -22,6 +22,7 @@ KEYS = (
     "npm_registry",
     "go_proxy",
     "cargo_registry",
+    "release_mirror",
 )
 # The option C(network), as the documentation fragment of that name describes it. URLs may carry passwords.
 ARGUMENT_SPEC: dict[str, Any] = {

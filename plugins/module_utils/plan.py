@@ -16,6 +16,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
+from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_request import Request, parse_request
 
 Files = Mapping[str, Mapping[str, str]]
@@ -39,9 +40,16 @@ def _stack(catalogue: Catalogue, resolution: Resolution) -> list[tuple[str, Comp
     return stack
 
 
-def _labels(catalogue: Catalogue, image: str, parent_image: str, components: Sequence[Component]) -> dict[str, str]:
-    """The OCI annotations (opencontainers/image-spec, annotations.md) and the devcontainer metadata
-    (containers.dev, image metadata) of a layer with ``components`` in it, base first."""
+def _left_out(component: Component, leave_out: Sequence[str]) -> str:
+    """The tools of a component that are left out of it, as its Dockerfile takes them."""
+    return " ".join(sorted(set(component.tools) & set(leave_out)))
+
+
+def _labels(
+    catalogue: Catalogue, image: str, parent_image: str, components: Sequence[Component], leave_out: Sequence[str]
+) -> dict[str, str]:
+    """The OCI annotations (opencontainers/image-spec, annotations.md), the devcontainer metadata (containers.dev,
+    image metadata), and what was left out, of a layer with ``components`` in it, base first."""
     top = components[-1]
     metadata = [dict(component.devcontainer) for component in components if component.devcontainer]
     labels = {
@@ -52,15 +60,19 @@ def _labels(catalogue: Catalogue, image: str, parent_image: str, components: Seq
     }
     if parent_image:
         labels["org.opencontainers.image.base.name"] = parent_image
+    left_out = {tool for component in components for tool in _left_out(component, leave_out).split()}
+    if left_out:
+        labels["codeopen.left-out"] = " ".join(sorted(left_out))
     return labels
 
 
 class _Layers:
     """Collects the layers of all images, each once."""
 
-    def __init__(self, catalogue: Catalogue, files_of: FilesOf) -> None:
+    def __init__(self, catalogue: Catalogue, files_of: FilesOf, leave_out: Sequence[str]) -> None:
         self.catalogue = catalogue
         self.files_of = files_of
+        self.leave_out = leave_out
         self.by_target: dict[str, dict[str, Any]] = {}
 
     def add(self, resolution: Resolution) -> dict[str, Any]:
@@ -78,10 +90,13 @@ class _Layers:
         catalogue, component = self.catalogue, components[-1]
         image = f"{catalogue.namespace}-{target}:{catalogue.version}"
         files = {path: dict(entry) for path, entry in self.files_of(component).items()}
-        labels = _labels(catalogue, image, parent["image"] if parent else "", components)
+        labels = _labels(catalogue, image, parent["image"] if parent else "", components, self.leave_out)
+        args = dict(component.args)
+        if _left_out(component, self.leave_out):
+            args["LEAVE_OUT"] = _left_out(component, self.leave_out)
         inputs = recipe.layer_inputs(
             files,
-            component.args,
+            args,
             component.environment,
             labels,
             parent["target"] if parent else "image",
@@ -95,7 +110,7 @@ class _Layers:
             "parent": parent["target"] if parent else None,
             "context": component.path,
             "files": files,
-            "args": dict(component.args),
+            "args": args,
             "environment": dict(component.environment),
             "labels": labels,
             "recipe": recipe.recipe(inputs),
@@ -179,16 +194,28 @@ def _workspace(
     }
 
 
-def make_plan(catalogue: Catalogue, workspaces: Any, files_of: FilesOf) -> dict[str, Any]:
+def _check_leave_out(catalogue: Catalogue, leave_out: Any) -> list[str]:
+    if not isinstance(leave_out, (list, tuple)):
+        return [f"leave_out: expected a list of tools, got {leave_out!r}"]
+    tools = catalogue.tools()
+    return [f"leave_out: {unknown('tool', str(name), tools)}" for name in leave_out if name not in tools]
+
+
+def make_plan(
+    catalogue: Catalogue, workspaces: Any, files_of: FilesOf, leave_out: Sequence[str] = ()
+) -> dict[str, Any]:
     """The plan for a list of workspaces as a person wrote it.
 
+    :param leave_out: names of tools that images are made without.
     :param files_of: the files of a component: path to ``mode`` and ``sha256``.
     :raises PlanError: with every mistake in the list.
     """
     if not isinstance(workspaces, (list, tuple)):
         raise PlanError([f"expected a list of workspaces, got {workspaces!r}"])
-    problems: list[str] = []
-    layers = _Layers(catalogue, files_of)
+    problems = _check_leave_out(catalogue, leave_out)
+    if problems:
+        raise PlanError(problems)
+    layers = _Layers(catalogue, files_of, leave_out)
     resolved: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
     tops: dict[str, dict[str, Any]] = {}
     names: set[str] = set()

@@ -141,8 +141,10 @@ def find_catalogue(catalogue_paths: Sequence[str] = ()) -> Catalogue:
     return load_catalogue([builtin_catalogue(), *catalogue_paths])
 
 
-def plan_from_files(workspaces: Any, catalogue_paths: Sequence[str] = ()) -> dict[str, Any]:
-    """The plan for a list of workspaces.
+def plan_from_files(
+    workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The plan for a list of workspaces; tools named in ``leave_out`` are not in their images.
 
     :raises CatalogueError: with every mistake in the catalogues.
     :raises PlanError: with every mistake in the list.
@@ -154,7 +156,7 @@ def plan_from_files(workspaces: Any, catalogue_paths: Sequence[str] = ()) -> dic
             read[component.path] = component_files(component)
         return read[component.path]
 
-    return make_plan(find_catalogue(catalogue_paths), workspaces, files_of)
+    return make_plan(find_catalogue(catalogue_paths), workspaces, files_of, leave_out)
 
 
 def resolve_wish(wish: Any, catalogue_paths: Sequence[str] = ()) -> Resolution:

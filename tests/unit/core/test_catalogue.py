@@ -65,6 +65,8 @@ MISTAKES: list[tuple[Spoil, str]] = [
     (lambda t: t.head["tiers"]["small"].pop("disk"), r"tiers.small.disk: is missing"),
     (lambda t: t.head["presets"]["ide"].update(flavor="pyton"), r"presets.ide.flavor: unknown flavor 'pyton'; did you mean 'python'\?"),
     (lambda t: t.head["old_tiers"]["lite"].update(tier="smal"), r"old_tiers.lite.tier: unknown tier 'smal'"),
+    (lambda t: t.components["addons/editor"].update(tools={"vim": "deb"}), r"tools.vim: expected one of apt, .* got 'deb'"),
+    (lambda t: t.components["addons/editor"].update(tools={"Vim": "apt"}), r"tools, the key: 'Vim' is not valid"),
 ]  # fmt: skip
 
 

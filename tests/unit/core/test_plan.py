@@ -46,6 +46,30 @@ def test_layers_of_a_composite_of_three_have_names_that_bake_takes(tree: Any) ->
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", layer["target"]) for layer in layers)
 
 
+def test_tools_are_left_out_where_they_would_be(tree: Any) -> None:
+    tree.components["flavors/python"]["tools"] = {"uv": "pypi"}
+    tree.components["addons/editor"]["tools"] = {"vim": "apt", "ed": "apt"}
+    wish = {"name": "a", "flavor": "python", "addons": ["editor", "gui"]}
+    whole = {layer["target"]: layer for layer in _plan(tree.load(), wish)["layers"]}
+    plan = make_plan(tree.load(), [wish], component_files, ["vim", "ed"])
+    layers = {layer["target"]: layer for layer in plan["layers"]}
+    assert layers["python-editor"]["args"]["LEAVE_OUT"] == "ed vim"
+    assert "LEAVE_OUT" not in layers["python"]["args"]
+    assert layers["python"] == whole["python"]
+    assert layers["python-editor"]["recipe"] != whole["python-editor"]["recipe"]
+    # The label is about the whole image, also where a layer above left nothing out itself.
+    assert layers["python-editor-gui"]["labels"]["codeopen.left-out"] == "ed vim"
+    assert "codeopen.left-out" not in layers["python"]["labels"]
+
+
+def test_an_unknown_tool_to_leave_out(tree: Any) -> None:
+    tree.components["addons/editor"]["tools"] = {"vim": "apt"}
+    with pytest.raises(PlanError, match=r"leave_out: .*'vmi'.*did you mean 'vim'"):
+        make_plan(tree.load(), [], component_files, ["vmi"])
+    with pytest.raises(PlanError, match="leave_out: expected a list of tools, got 'vim'"):
+        make_plan(tree.load(), [], component_files, "vim")
+
+
 def test_a_change_reaches_what_stands_on_it_and_nothing_else(tree: Any) -> None:
     wish = [{"name": "a", "flavor": "python", "addons": ["editor"]}, {"name": "b", "flavor": "js"}]
     before = {layer["target"]: layer for layer in _plan(tree.load(), *wish)["layers"]}
