@@ -116,10 +116,9 @@ def definition(
             "output": ["type=docker"],
         }
         entry["args"]["BASE_IMAGE"] = PARENT
-        if parent is not None and _BUILD_IMAGE.search(dockerfiles[target]):
-            # Where the base's own image was taken away from the host, what stands on it still has everything.
-            there = ROOT in building or ROOT in images
-            entry["contexts"][BUILD] = _link(ROOT if there else parent, building, images)
+        # On the base itself the Dockerfile's default does: a second link to one target stays unresolved (buildx 0.13).
+        if parent not in (None, ROOT) and _BUILD_IMAGE.search(dockerfiles[target]) and ROOT in (*building, *images):
+            entry["contexts"][BUILD] = _link(ROOT, building, images)
             entry["args"]["BUILD_IMAGE"] = BUILD
         if secret is not None:
             entry["secret"] = [f"id={NETWORK_SECRET},src={secret}"]

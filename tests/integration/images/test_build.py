@@ -83,6 +83,21 @@ def test_builds_everything_then_nothing_then_what_changed(
     )
 
 
+def test_stages_that_stand_on_the_base_are_built_with_it_in_one_solve(maker: Any, playbook: Any, client: Any) -> None:
+    for target, parent in (("base", None), ("one", "base"), ("one-more", "one")):
+        maker.layer(target, parent, f"RUN echo {target} >> /made-of")
+        if parent:
+            (maker.directory / target / "Dockerfile").write_text(
+                "ARG BASE_IMAGE\nARG BUILD_IMAGE=${BASE_IMAGE}\n"
+                "FROM ${BUILD_IMAGE} AS build\nRUN cp /made-of /compiled\n"
+                f"FROM ${{BASE_IMAGE}}\nCOPY --from=build /compiled /compiled\nRUN echo {target} >> /made-of\n"
+            )
+    finished = playbook.run(maker.plan())
+    assert set(states(finished).values()) == {"built"}, finished.output
+    said = client.containers.run(maker.image("one-more"), ["/bin/cat", "/compiled", "/made-of"], remove=True)
+    assert said.decode().split() == ["base", "base", "one", "one-more"]
+
+
 def test_an_image_of_the_same_recipe_is_only_tagged(maker: Any, playbook: Any, client: Any) -> None:
     maker.layer("base", None, "RUN echo hello")
     playbook.run(maker.plan())
