@@ -53,7 +53,7 @@ arguments=()
 for file in "${requirements[@]}"; do
   arguments+=(--requirement "$file")
 done
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "${arguments[@]}"
+.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt "${arguments[@]}"
 # A set that holds more stays valid for the smaller one, as long as neither file changes.
 {
   echo "$wanted"

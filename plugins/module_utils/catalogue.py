@@ -58,6 +58,8 @@ _COMPONENT = schema.record(
         "components": schema.list_of(_NAME),
         # What `leave_out` may name, and where the bytes come from.
         "tools": schema.mapping(_TOOL, schema.one_of("apt", "pypi", "npm", "go", "cargo", "release")),
+        # What the layer may be at most; `make test-images` fails above it.
+        "size_budget": schema.quantity(parse_size),
         "devcontainer": schema.of_type(dict, {}),
     },
     required=("name", "kind", "summary"),
@@ -137,6 +139,7 @@ class Component:
     conflicts: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
+    size_budget: int = 0
     devcontainer: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -229,6 +232,7 @@ def _component(document: ComponentDocument, problems: list[str]) -> Component:
         conflicts=tuple(fields.get("conflicts", ())),
         components=tuple(fields.get("components", ())),
         tools=fields.get("tools", {}),
+        size_budget=fields.get("size_budget", 0),
         devcontainer=fields.get("devcontainer", {}),
     )
 

@@ -11,7 +11,6 @@ waits for it.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import statistics
@@ -19,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,9 @@ import docker
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "images"))
+from running_workspace import healthy_after  # noqa: E402
+
 RUNS = 3
 WISH = {"flavor": "python", "addons": ["code-server"]}
 
@@ -49,23 +50,6 @@ def play(folder: Path, name: str, state: str, purge: bool = False) -> None:
         raise SystemExit(done.stdout + done.stderr)
 
 
-def moment(text: str) -> float:
-    """Seconds since the epoch of a time as the engine writes it, ``2026-01-31T12:00:00.123456789Z``, always in UTC here."""
-    day, _point, rest = text.partition(".")
-    digits = re.match(r"\d{0,6}", rest)
-    return datetime.fromisoformat(f"{day.rstrip('Z')}+00:00").timestamp() + float(
-        f"0.{digits.group() if digits else 0}0"
-    )
-
-
-def healthy_after(container: Any) -> float:
-    """Seconds from a container's creation to the end of its first healthy check."""
-    for entry in container.attrs["State"]["Health"]["Log"]:
-        if entry["ExitCode"] == 0:
-            return moment(entry["End"]) - moment(container.attrs["Created"])
-    raise SystemExit("the workspace is healthy, but no check of it was")
-
-
 def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
     """The figures."""
     base = plan_from_files([{"name": name, **WISH}])["layers"][0]["image"]
@@ -78,7 +62,7 @@ def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
         play(folder, name, "started")
         if not new_home:
             walls.append(time.perf_counter() - begun)
-        times[new_home].append(healthy_after(client.containers.get(f"codeopen-{name}")))
+        times[new_home].append(healthy_after(f"codeopen-{name}"))
     play(folder, name, "absent", purge=True)
     return {
         "start_healthy_seconds": round(statistics.median(times[False]), 2),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,25 @@ def network_settings() -> str:
     ]
     bundle = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
     return "".join(lines) + (bundle.read_text() if bundle.is_file() else "")
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of a time as the engine writes it: ``2026-01-31T12:00:00.123456789Z``, always in UTC here."""
+    day, rest = text[:19], text[19:]
+    fraction = re.match(r"\.\d+", rest)
+    return datetime.fromisoformat(f"{day}+00:00").timestamp() + float(fraction.group() if fraction else 0)
+
+
+def healthy_after(container: str) -> float:
+    """Seconds from a container's creation to the end of its first healthy check.
+
+    :raises AssertionError: it was never healthy.
+    """
+    about = json.loads(docker("inspect", container).stdout)[0]
+    for check in about["State"]["Health"]["Log"]:
+        if check["ExitCode"] == 0:
+            return moment(check["End"]) - moment(about["Created"])
+    raise AssertionError(f"{container} was never healthy: {about['State']['Health']['Log']}")
 
 
 class RunningWorkspace:

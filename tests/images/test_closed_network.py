@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Proxies and mirrors reach build steps and workspaces, really serve them, and leave no trace in a layer.
 
-The mirrors are stand-ins on loopback: a package index, a registry and a proxy with one package each, and a forwarder
-to the archive that the image's own apt sources name.
+The mirrors are stand-ins on loopback: two package indexes, two registries and a proxy with one package each, and a
+forwarder to the archive that the image's own apt sources name.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.catalogue
 
 VERSION = "0.1.0"
 PACKAGE = "codeopen-mirrored"
+GO_MODULE = "example.org/mirrored"
 CREDENTIALS = f"user:{secrets.token_hex(6)}"
 
 
@@ -47,18 +48,41 @@ def wheel() -> bytes:
     return stream.getvalue()
 
 
-def npm_package() -> bytes:
-    """A Node.js package with one module."""
+def tarball(folder: str, files: dict[str, str]) -> bytes:
+    """A compressed archive of text files in one folder."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        for name, text in {
-            "package.json": json.dumps({"name": PACKAGE, "version": "1.0.0"}),
-            "index.js": "console.log('from the registry')\n",
-        }.items():
-            member = tarfile.TarInfo(f"package/{name}")
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     return stream.getvalue()
+
+
+def npm_package() -> bytes:
+    """A Node.js package with one module."""
+    manifest = json.dumps({"name": PACKAGE, "version": "1.0.0"})
+    return tarball("package", {"package.json": manifest, "index.js": "console.log('from the registry')\n"})
+
+
+def go_module() -> bytes:
+    """A Go module with one program."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(f"{GO_MODULE}@v1.0.0/go.mod", f"module {GO_MODULE}\n")
+        archive.writestr(f"{GO_MODULE}@v1.0.0/main.go", 'package main\n\nfunc main() { println("from the index") }\n')
+    return stream.getvalue()
+
+
+def crate() -> bytes:
+    """A crate with one program."""
+    return tarball(
+        f"{PACKAGE}-1.0.0",
+        {
+            "Cargo.toml": f'[package]\nname = "{PACKAGE}"\nversion = "1.0.0"\nedition = "2021"\n',
+            "src/main.rs": 'fn main() { println!("from the registry") }\n',
+        },
+    )
 
 
 class Mirror:
@@ -74,7 +98,9 @@ class Mirror:
                 mirror.asked.append(self.path)
                 status, content = mirror.answer(self.path, self.headers.get("Proxy-Authorization", ""))
                 self.send_response(status)
-                listing = {"/index": "text/html", "/registry": "application/json"}.get(os.path.dirname(self.path.rstrip("/")))
+                listing = {"/index": "text/html", "/registry": "application/json"}.get(
+                    os.path.dirname(self.path.rstrip("/"))
+                )
                 self.send_header("Content-Type", listing or "application/octet-stream")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -93,6 +119,17 @@ class Mirror:
             f"/index/{PACKAGE}/{PACKAGE.replace('-', '_')}-1-py3-none-any.whl": wheel(),
             "/registry/package.tgz": npm_package(),
         }
+        # https://go.dev/ref/mod#goproxy-protocol
+        versions = f"/go/{GO_MODULE}/@v/v1.0.0"
+        self.files[f"{versions}.info"] = b'{"Version": "v1.0.0"}'
+        self.files[f"{versions}.mod"] = f"module {GO_MODULE}\n".encode()
+        self.files[f"{versions}.zip"] = go_module()
+        # https://doc.rust-lang.org/cargo/reference/registry-index.html#sparse-protocol
+        self.files["/cargo/config.json"] = json.dumps({"dl": f"{self.url}/cargo/crates/{{crate}}"}).encode()
+        self.files[f"/cargo/crates/{PACKAGE}"] = crate()
+        cksum = hashlib.sha256(self.files[f"/cargo/crates/{PACKAGE}"]).hexdigest()
+        release = {"name": PACKAGE, "vers": "1.0.0", "deps": [], "cksum": cksum, "features": {}, "yanked": False}
+        self.files[f"/cargo/{PACKAGE[:2]}/{PACKAGE[2:4]}/{PACKAGE}"] = json.dumps(release).encode()
         integrity = base64.b64encode(hashlib.sha512(self.files["/registry/package.tgz"]).digest()).decode()
         dist = {"tarball": f"{self.url}/registry/package.tgz", "integrity": f"sha512-{integrity}"}
         one = {"name": PACKAGE, "version": "1.0.0", "dist": dist}
@@ -126,18 +163,19 @@ def mirror() -> Iterator[Mirror]:
     thread.join()
 
 
-@pytest.fixture(scope="module")
-def images() -> None:
-    for name in ("base", "python", "js"):
-        if docker("image", "inspect", f"codeopen-{name}:{VERSION}", check=False).returncode:
-            reason = f"image codeopen-{name}:{VERSION} is not built"
-            if os.environ.get("CODEOPEN_REQUIRE_IMAGES") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+def need(component: str) -> str:
+    """The image of a component alone on the base, or skip."""
+    image = f"codeopen-{component}:{VERSION}"
+    if docker("image", "inspect", image, check=False).returncode:
+        reason = f"image {image} is not built"
+        if os.environ.get("CODEOPEN_REQUIRE_IMAGES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return image
 
 
 @pytest.fixture
-def built(tmp_path: Path, images: None) -> Iterator[Any]:
+def built(tmp_path: Path) -> Iterator[Any]:
     """Builds an image with the network file, on the host's own network, where the stand-ins are."""
     names = []
 
@@ -146,8 +184,7 @@ def built(tmp_path: Path, images: None) -> Iterator[Any]:
         names.append(name)
         (tmp_path / "network").write_text(settings)
         (tmp_path / "Dockerfile").write_text(
-            f"FROM codeopen-{parent}:{VERSION}\nUSER root\n"
-            f"RUN --mount=type=secret,id=network {command}\nUSER developer\n"
+            f"FROM {need(parent)}\nUSER root\nRUN --mount=type=secret,id=network {command}\nUSER developer\n"
         )
         # Nothing of it may come from the cache of an earlier run.
         docker(
@@ -187,6 +224,16 @@ def traces(image: str, mark: str) -> str:
             f"/registry/{PACKAGE}", ["node", f"/opt/mirrored/node_modules/{PACKAGE}/index.js"],
         ),
         (
+            "go", "go_proxy={url}/go", f"GONOSUMDB='*' GOPATH=/opt/mirrored go install {GO_MODULE}@v1.0.0",
+            f"/go/{GO_MODULE}/@v/v1.0.0.zip", ["bash", "-pc", "/opt/mirrored/bin/mirrored 2>&1"],
+        ),
+        (
+            "rust", "cargo_registry=sparse+{url}/cargo/",
+            'CARGO_HOME=/opt/mirrored/home cargo --config "$CODEOPEN_CARGO_CONFIG" install --quiet '
+            f"--root /opt/mirrored --version =1.0.0 {PACKAGE}",
+            f"/cargo/crates/{PACKAGE}", [f"/opt/mirrored/bin/{PACKAGE}"],
+        ),
+        (
             "base", "apt_mirror={url}/debian", "install-apt hello",
             "/debian/dists/trixie/InRelease", ["hello"],
         ),
@@ -195,16 +242,14 @@ def traces(image: str, mark: str) -> str:
             "http://nowhere.invalid/x", ["cat", "/opt/fetched"],
         ),
     ],
-    ids=["pip", "uv", "npm", "apt", "proxy"],
+    ids=["pip", "uv", "npm", "go", "cargo", "apt", "proxy"],
 )  # fmt: skip
 def test_a_build_step_is_served_and_leaves_no_trace(
     mirror: Mirror, built: Any, parent: str, setting: str, command: str, asked: str, said: list[str]
 ) -> None:
     if setting.startswith("apt_mirror"):
         look = "grep -h '^URIs:' /etc/apt/sources.list.d/*.sources; grep -h '^deb ' /etc/apt/sources.list; true"
-        sources = docker(
-            "run", "--rm", "--entrypoint", "bash", f"codeopen-base:{VERSION}", "-pc", look
-        ).stdout.split()
+        sources = docker("run", "--rm", "--entrypoint", "bash", need("base"), "-pc", look).stdout.split()
         mirror.archive = [word for word in sources if word.startswith("http") and "security" not in word][0]  # noqa: RUF015
     mirror.asked.clear()
     address = mirror.url.partition("://")[2]
@@ -218,7 +263,7 @@ def test_a_build_step_is_served_and_leaves_no_trace(
     assert left == []
 
 
-def test_a_workspace_has_every_setting(mirror: Mirror, images: None, tmp_path: Path) -> None:
+def test_a_workspace_has_every_setting(mirror: Mirror, tmp_path: Path) -> None:
     settings = {
         "no_proxy": "localhost,127.0.0.1",
         "https_proxy": f"http://{CREDENTIALS}@127.0.0.1:9",
@@ -227,9 +272,10 @@ def test_a_workspace_has_every_setting(mirror: Mirror, images: None, tmp_path: P
         "npm_registry": f"{mirror.url}/registry/",
         "go_proxy": f"{mirror.url}/go",
         "cargo_registry": f"sparse+{mirror.url}/cargo/",
+        "release_mirror": f"{mirror.url}/releases",
     }
     text = "".join(f"{name}={value}\n" for name, value in settings.items()) + network_settings()
-    with running_workspace(f"codeopen-base:{VERSION}", tmp_path) as workspace:
+    with running_workspace(need("base"), tmp_path) as workspace:
         workspace.write_secret("network", text)
         docker("restart", workspace.name)
         workspace.wait_until_healthy()
@@ -239,6 +285,7 @@ def test_a_workspace_has_every_setting(mirror: Mirror, images: None, tmp_path: P
             f"UV_DEFAULT_INDEX={settings['pip_index']}",
             f"NPM_CONFIG_REGISTRY={settings['npm_registry']}",
             f"GOPROXY={settings['go_proxy']}",
+            f"CODEOPEN_RELEASE_MIRROR={settings['release_mirror']}",
             f"HTTPS_PROXY={settings['https_proxy']}",
             f"no_proxy={settings['no_proxy']}",
             f'registry = "{settings["cargo_registry"]}"',
