@@ -13,8 +13,17 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_secrets
 
 MODULE = "codeopen.workspaces.workspace"
+
+
+def _secret_values(secrets: Any) -> str:
+    """What C(secrets) says as JSON, which is one value to hide; its parts may be too short to look for in results."""
+    problems = problems_of_secrets(secrets)
+    if problems:
+        raise AnsibleActionFail("\n".join(problems))
+    return json.dumps({str(name): {str(key): str(text) for key, text in secrets[name].items()} for name in secrets})
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -27,6 +36,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         settings = self._network_settings(arguments.pop("network", None))
         if settings:
             arguments["network_settings"] = settings
+        if arguments.get("secrets") is not None:
+            arguments["secret_values"] = _secret_values(arguments.pop("secrets"))
         environments = {}
         workspaces = arguments.get("workspaces")
         if isinstance(workspaces, list):

@@ -10,10 +10,11 @@ from typing import Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed
 
-NONE, CREATE, UPDATE, START, RESTART, STOP, REMOVE, RECOVER = (
+NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, REMOVE, RECOVER = (
     "none",
     "create",
     "update",
+    "apply",
     "start",
     "restart",
     "stop",

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
@@ -19,7 +18,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
     ContainerSpec,
     Settings,
     build,
-    difference,
     problems_of,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
@@ -27,16 +25,23 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
     RolloutError,
     WorkspacesError,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
+    Item,
+    describe,
+    describe_secrets,
+    first_result,
+    found_state,
+    keeps_its_ports,
+    mark_changed,
+    port_request,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_WORKSPACE,
     Observed,
     by_workspace,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
-    WILDCARDS,
     Assignment,
-    PortRequest,
-    PortWish,
     assign,
     parse_range,
 )
@@ -46,7 +51,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import
     RolloutSettings,
     engine_words,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
+    SecretsStore,
+    problems_of_secrets,
+)
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -60,6 +68,7 @@ class FleetSettings:
 
     :ivar network: what the user set about proxies, mirrors and CA, as the network file's text.
     :ivar port_range: where free host ports are chosen.
+    :ivar secrets: values by workspace and file name; None leaves what there is.
     """
 
     state_dir: str
@@ -69,6 +78,7 @@ class FleetSettings:
     port_range: str
     rollout: RolloutSettings
     check_mode: bool
+    secrets: Optional[Mapping[str, Mapping[str, str]]] = None
 
 
 @dataclass(frozen=True)
@@ -77,28 +87,6 @@ class Image:
 
     id: str
     recipe: str
-
-
-@dataclass
-class Item:
-    """One workspace on its way through a run; ``result`` is what its user gets to see."""
-
-    entry: Mapping[str, Any]
-    observed: Observed
-    store: SecretsStore
-    ports: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    result: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The workspace's name."""
-        return str(self.entry["name"])
-
-    @property
-    def state(self) -> str:
-        """The state that is wished."""
-        return str(self.entry.get("state") or "started")
 
 
 def list_containers(client: DockerClient, only_workspaces: bool = True) -> list[dict[str, Any]]:
@@ -129,7 +117,7 @@ class Fleet:
         :raises PlanError: with every mistake of the list and every port that cannot be had; nothing was touched then.
         :raises WorkspacesError: the engine or the state directory cannot be used.
         """
-        problems = problems_of(workspaces)
+        problems = problems_of(workspaces) + problems_of_secrets(self._settings.secrets or {})
         if problems:
             raise PlanError(problems)
         fleet = by_workspace(list_containers(self._client))
@@ -159,7 +147,7 @@ class Fleet:
 
     def _in_parallel(self, items: Sequence[Item], work: Callable[[Item], None]) -> None:
         def guarded(item: Item) -> None:
-            item.result = _result(item)
+            item.result = first_result(item)
             try:
                 work(item)
             except (WorkspacesError, OSError) as error:
@@ -188,10 +176,10 @@ class Fleet:
     def _assign_ports(
         self, present: Sequence[Item], absent: Sequence[Item], fleet: Mapping[str, Observed]
     ) -> Assignment:
-        requests = [_port_request(item) for item in present]
+        requests = [port_request(item) for item in present]
         leaving = {item.name for item in absent}
         taken = host_ports.of_workspaces(fleet, leaving)
-        if any(not _keeps_its_ports(request) for request in requests):
+        if any(not keeps_its_ports(request) for request in requests):
             containers = [part for seen in fleet.values() for part in (seen.current, seen.previous) if part is not None]
             rows = list_containers(self._client, only_workspaces=False)
             taken += host_ports.of_other_containers(rows, [container.id for container in containers])
@@ -222,10 +210,10 @@ class Fleet:
             purges += [item.store.path] if item.store.exists else []
         if decision.action == decisions.NONE and not purges:
             return
-        before = {"state": _found_state(item.observed)}
+        before = {"state": found_state(item.observed)}
         if purges:
             before["kept"] = ", ".join(purges)
-        _changes(item, decisions.REMOVE, before, {"state": "absent"})
+        mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
         if self._settings.check_mode:
             return
         rollout.remove(item.observed)
@@ -238,9 +226,14 @@ class Fleet:
             spec = self._spec(item)
             item.notes.extend(spec.notes)
         decision = decisions.decide(item.state, item.observed, spec.digest if spec else "")
-        _describe(item, decision, spec)
+        describe(item, decision, spec)
+        wished = None if self._settings.secrets is None else self._settings.secrets.get(item.name, {})
+        if wished is not None:
+            describe_secrets(item, wished)
         if self._settings.check_mode:
             return
+        if wished is not None:
+            item.store.write_user_secrets(wished)
         if item.ports and decision.action != decisions.UPDATE and spec is not None:
             item.store.write_ports(item.ports)
         self._act(item, decision, spec)
@@ -293,85 +286,3 @@ class Fleet:
             rollout.start(base.id, restart=decision.action == decisions.RESTART)
         elif item.state == "started" and base.health == "starting":
             rollout.wait(base.id)
-
-
-def _port_request(item: Item) -> PortRequest:
-    wishes = [
-        PortWish(str(port["name"]), int(port["container"]), port.get("host"), str(port.get("address") or "127.0.0.1"))
-        for port in item.entry.get("ports") or []
-    ]
-    containers = [part for part in (item.observed.current, item.observed.previous) if part is not None]
-    labelled = {name: int(port["host"]) for part in containers for name, port in part.ports.items()}
-    own = {
-        int(port["host"])
-        for part in containers
-        # A stopped one that stays stopped binds nothing, and nothing has to be free for it.
-        if part.state in ("running", "restarting", "paused") or item.state == "stopped"
-        for port in part.ports.values()
-    }
-    return PortRequest(item.name, wishes, item.store.ports() or labelled, frozenset(own))
-
-
-def _keeps_its_ports(request: PortRequest) -> bool:
-    """Whether it has all its ports already, so that nobody else need be asked."""
-    return all((wish.host or request.recorded.get(wish.name)) in request.own for wish in request.wishes)
-
-
-def _found_state(observed: Observed) -> str:
-    if not observed.exists:
-        return "absent"
-    runs = any(part.state == "running" for part in (observed.current, observed.previous) if part is not None)
-    return "started" if runs else "stopped"
-
-
-def _result(item: Item) -> dict[str, Any]:
-    result: dict[str, Any] = {"name": item.name, "changed": False, "state": item.state, "action": decisions.NONE}
-    result["notes"] = item.notes
-    if item.state == "absent":
-        return result
-    result["image"] = str(item.entry["image"])
-    result["ports"] = item.ports
-    result["urls"] = urls(
-        {
-            str(port["name"]): {"host": item.ports[str(port["name"])], "address": port.get("address") or "127.0.0.1"}
-            for port in item.entry.get("ports") or []
-        }
-    )
-    result["password_file"] = item.store.password_file
-    return result
-
-
-def urls(ports: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The addresses that people open, by port name."""
-    found = {}
-    for name, port in ports.items():
-        address = str(port["address"])
-        host = socket.gethostname() if address in WILDCARDS else address
-        found[name] = f"http://[{host}]:{port['host']}" if ":" in host else f"http://{host}:{port['host']}"
-    return found
-
-
-def _describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerSpec]) -> None:
-    """Say what changes before it is done, in check mode and out of it alike."""
-    action = decision.action
-    if action == decisions.NONE:
-        return
-    found = _found_state(item.observed)
-    before: dict[str, Any] = {"state": found}
-    after: dict[str, Any] = {"state": item.state}
-    if action == decisions.CREATE and spec:
-        after.update(spec.configuration)
-    elif action == decisions.UPDATE and spec:
-        old = item.observed.previous if decision.settle == decisions.RESUME else decision.base
-        changed_before, changed_after = difference(old.configuration if old else {}, spec.configuration)
-        before.update(changed_before)
-        after.update(changed_after)
-    elif action == decisions.RESTART:
-        before["health"] = "unhealthy"
-    if decision.settle != decisions.KEEP:
-        before["update"] = "interrupted"
-    _changes(item, action, before, after)
-
-
-def _changes(item: Item, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    item.result.update(changed=True, action=action, diff={"before": before, "after": after})

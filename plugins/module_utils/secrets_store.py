@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host keeps about each workspace: its secrets, mounted read-only into it, and its ports.
 
+The directory of secrets is mounted, not its files, so that a running workspace sees a new value at once.
+
 Every file is written beside its place and renamed into it, so that a run killed at any moment leaves the old or the
 new one, never a half.
 """
@@ -11,14 +13,44 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
-from typing import Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 
 WORKSPACE_UID = 1000
 PASSWORD_BYTES = 24
+# Files of this collection's own; what a user gives lies beside them.
+OWN_FILES = ("password", "network")
+_TEMPORARY = ".new"
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def problems_of_secrets(secrets_by_workspace: Any) -> list[str]:
+    """Every mistake in a mapping of workspaces to files to values, in words that hold no value."""
+    if not isinstance(secrets_by_workspace, Mapping):
+        return [f"secrets: expected a mapping of workspaces, got {type(secrets_by_workspace).__name__}."]
+    return [text for name, files in secrets_by_workspace.items() for text in _file_problems(f"secrets.{name}", files)]
+
+
+def _file_problems(where: str, files: Any) -> Iterable[str]:
+    if not isinstance(files, Mapping):
+        yield f"{where}: expected a mapping of file names to values, got {type(files).__name__}."
+        return
+    for name, value in files.items():
+        if not _FILE_NAME.fullmatch(str(name)) or str(name).endswith(_TEMPORARY):
+            yield (
+                f"{where}: {name!r} is not a secret's file name; expected letters, digits, '_', '.' and '-', "
+                f"at most 64, not ending in '{_TEMPORARY}'."
+            )
+        elif name in OWN_FILES:
+            yield f"{where}.{name}: this file is the collection's own; choose another name."
+        elif not isinstance(value, str) or not value or "\0" in value:
+            kind = "an empty text" if value == "" else type(value).__name__
+            yield f"{where}.{name}: expected a text, got {kind}; leave the name out to remove the file."
 
 
 class SecretsStore:
@@ -51,6 +83,24 @@ class SecretsStore:
             return False
         self._write_secret(self.password_file, secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
         return True
+
+    def user_secrets(self) -> dict[str, str]:
+        """What the user gave, by file name."""
+        names = sorted(os.listdir(self.secrets_dir)) if os.path.isdir(self.secrets_dir) else []
+        found = {name: _read(os.path.join(self.secrets_dir, name)) for name in names if name not in OWN_FILES}
+        return {name: text for name, text in found.items() if text is not None and not name.endswith(_TEMPORARY)}
+
+    def write_user_secrets(self, files: Mapping[str, str]) -> None:
+        """Set what the user gave: each file is replaced as a whole, and those without a value are removed.
+
+        :param files: values by file name, without mistakes.
+        """
+        found = self.user_secrets()
+        for name in sorted(set(found) - set(files)):
+            os.unlink(os.path.join(self.secrets_dir, name))
+        for name, text in files.items():
+            if found.get(name) != text:
+                self._write_secret(os.path.join(self.secrets_dir, name), text)
 
     def network(self) -> str:
         """The network file's text; empty where there is none."""
@@ -129,7 +179,7 @@ def _read(path: str) -> Optional[str]:
 
 def _write(path: str, text: str, mode: int, uid: Optional[int]) -> None:
     # One name for all tries: what a killed run left is replaced, not added to.
-    temporary = f"{path}.new"
+    temporary = f"{path}{_TEMPORARY}"
     try:
         if os.path.lexists(temporary):
             os.unlink(temporary)

@@ -121,6 +121,15 @@ options:
         type: str
         choices: [started, stopped, absent]
         default: started
+  secrets:
+    description:
+      - Files of secrets, by workspace and file name, such as C({demo: {github-token: ...}}). Take the values from Vault
+        or from any lookup.
+      - A workspace finds them in C(/run/codeopen/secrets), beside its password. Only root and its user can read them.
+      - A changed value replaces its file in the running workspace, which is not restarted. Where this option is given,
+        files that it does not name are removed, also those of workspaces that it does not name.
+      - The values are in no result, diff or log, and not in what the engine tells about the container.
+    type: dict
   state_dir:
     description: Directory on the host for secrets, ports and the lock.
     type: path
@@ -155,6 +164,9 @@ options:
   environments:
     description: What O(workspaces[].environment) says, as JSON by workspace. The action plugin sets it.
     type: str
+  secret_values:
+    description: What O(secrets) says, as JSON. The action plugin sets it.
+    type: str
 seealso:
   - module: codeopen.workspaces.image_build
   - module: codeopen.workspaces.workspace_info
@@ -181,6 +193,13 @@ EXAMPLES = r"""
     network:
       https_proxy: http://proxy.example.org:3128
       ca_bundle: /etc/ssl/certs/company.pem
+
+- name: Give a workspace a token, whose value Vault keeps
+  codeopen.workspaces.workspace:
+    workspaces: "{{ (codeopen_workspaces | codeopen.workspaces.plan).workspaces }}"
+    secrets:
+      demo:
+        github-token: "{{ vault_github_token }}"
 
 - name: Remove a workspace with all its files
   codeopen.workspaces.workspace:
@@ -213,8 +232,8 @@ workspaces:
       sample: started
     action:
       description:
-        - What was done, one of V(none), V(create), V(update), V(start), V(restart), V(stop), V(remove), and V(recover)
-          for the end of an interrupted update.
+        - What was done, one of V(none), V(create), V(update), V(start), V(restart), V(stop), V(remove), V(apply)
+          for what reached it without a restart, and V(recover) for the end of an interrupted update.
       returned: always
       type: str
       sample: create
@@ -305,6 +324,8 @@ def argument_spec() -> dict[str, Any]:
         "lock_timeout": {"type": "float", "default": 600},
         "network_settings": {"type": "str", "no_log": True},
         "environments": {"type": "str", "no_log": True},
+        "secrets": {"type": "dict", "no_log": True},
+        "secret_values": {"type": "str", "no_log": True},
     }
 
 
@@ -328,6 +349,7 @@ def run(module: AnsibleModule, stop: threading.Event) -> list[dict[str, Any]]:
         port_range=parameters["port_range"],
         rollout=RolloutSettings(parameters["health_timeout"], parameters["stop_timeout"]),
         check_mode=module.check_mode,
+        secrets=json.loads(parameters["secret_values"]) if parameters["secret_values"] else parameters["secrets"],
     )
     workspaces = wished(parameters)
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))

@@ -120,7 +120,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers, urls
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_IMAGE,
     LABEL_TIER,

@@ -65,6 +65,47 @@ def test_nothing_secret_is_in_the_output_and_all_of_it_in_the_workspace(host: Ho
     assert "changed=0" in play(host, tmp_path, task, "--check", "--diff").stdout
 
 
+def test_secrets_come_from_vault_and_are_nowhere_to_be_seen(host: Host, tmp_path: Path) -> None:
+    vault = tmp_path / "vault-password"
+    vault.write_text("hush-vault\n")
+    encrypted = subprocess.run(
+        ["ansible-vault", "encrypt_string", "--vault-password-file", str(vault), "hush-token-1", "--name", "token"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    variables = tmp_path / "variables.yml"
+    variables.write_text(encrypted.stdout)
+    task: dict[str, Any] = {
+        "workspaces": [host.entry("a")],
+        "secrets": {host.name("a"): {"github-token": "{{ token }}", "ssh-key": "hush-key\nhush-end\n"}},
+        "state_dir": str(host.state_dir),
+        "stop_timeout": 3,
+    }
+    options = ("-vvv", "--diff", "--vault-password-file", str(vault), "-e", f"@{variables}")
+    outputs = [play(host, tmp_path, task, *options), play(host, tmp_path, task, *options, "--check")]
+    assert ["changed=1" in outputs[0].stdout, "changed=0" in outputs[1].stdout] == [True, True], outputs[0].stdout
+    container = host.client.containers.get(f"codeopen-{host.name('a')}")
+    since = host.started("a")
+
+    def inside(name: str) -> bytes:
+        return bytes(container.exec_run(f"cat /run/codeopen/secrets/{name}").output)
+
+    assert (inside("github-token"), inside("ssh-key")) == (b"hush-token-1", b"hush-key\nhush-end\n")
+    task["secrets"] = {host.name("a"): {"github-token": "hush-token-2"}}
+    told = play(host, tmp_path, task, *options, "--check")
+    assert "changed=1" in told.stdout
+    assert inside("github-token") == b"hush-token-1"
+    done = play(host, tmp_path, task, *options)
+    assert ["changed=1" in done.stdout, "(value " in done.stdout, "github-token" in done.stdout] == [True] * 3
+    assert inside("github-token") == b"hush-token-2"
+    assert b"No such file" in inside("ssh-key")
+    assert host.started("a") == since
+    refused = play(host, tmp_path, dict(task, secrets={host.name("a"): {"../x": "hush"}}))
+    assert "is not a secret's file name" in refused.stdout + refused.stderr
+    inspected = json.dumps([host.container("a"), container.logs().decode()])
+    for shown in [inspected, *(output.stdout + output.stderr for output in [*outputs, told, done, refused])]:
+        assert "hush" not in shown
+
+
 def test_a_missing_ca_bundle_and_a_misspelt_key_are_named(host: Host, tmp_path: Path) -> None:
     task: dict[str, Any] = {"workspaces": [], "state_dir": str(host.state_dir)}
     missing = play(host, tmp_path, dict(task, network={"ca_bundle": "/no/such.pem"}))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file i
     file_text,
     settings_text,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
+    SecretsStore,
+    problems_of_secrets,
+)
 
 PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----"
 
@@ -82,6 +86,45 @@ def test_what_a_killed_write_left_is_replaced(tmp_path: Path) -> None:
     assert sorted(os.listdir(store.secrets_dir)) == ["network", "password"]
     store.write_network("")
     assert os.listdir(store.secrets_dir) == ["password"]
+
+
+@as_root
+def test_user_secrets_are_replaced_and_removed_beside_the_collections_own(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    assert store.user_secrets() == {}
+    store.ensure_password()
+    store.write_user_secrets({"token": "1", "ssh-key": "a\nb\n"})
+    before = os.stat(Path(store.secrets_dir, "ssh-key"))
+    Path(store.secrets_dir, "token.new").write_text("half")
+    store.write_user_secrets({"token": "2", "ssh-key": "a\nb\n"})
+    assert store.user_secrets() == {"token": "2", "ssh-key": "a\nb\n"}
+    assert os.stat(Path(store.secrets_dir, "ssh-key")).st_ino == before.st_ino
+    assert (before.st_mode & 0o777, before.st_uid) == (0o400, 1000)
+    store.write_user_secrets({})
+    assert sorted(os.listdir(store.secrets_dir)) == ["password"]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ([], "secrets: expected a mapping of workspaces, got list"),
+        ({"demo": "hush"}, r"secrets\.demo: expected a mapping of file names to values, got str"),
+        ({"demo": {"../x": "hush"}}, r"'\.\./x' is not a secret's file name"),
+        ({"demo": {"a.new": "hush"}}, "not ending in '.new'"),
+        ({"demo": {"password": "hush"}}, r"secrets\.demo\.password: this file is the collection's own"),
+        ({"demo": {"a": ""}}, "expected a text, got an empty text; leave the name out"),
+        ({"demo": {"a": 5}}, "expected a text, got int"),
+        ({"demo": {"a": "hush\0"}}, "expected a text"),
+    ],
+)
+def test_mistakes_in_secrets_are_named_without_values(given: object, text: str) -> None:
+    (problem,) = problems_of_secrets(given)
+    assert re.search(text, problem)
+    assert "hush" not in problem
+
+
+def test_good_secrets_have_no_mistakes() -> None:
+    assert problems_of_secrets({"demo": {"github-token": "x", "a.b_c": "y"}, "other": {}}) == []
 
 
 @as_root
