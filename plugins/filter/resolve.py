@@ -38,8 +38,8 @@ RETURN = r"""
   _value:
     description: >-
       C(image), C(flavor), C(addons), C(tier), C(components), C(cpus), C(memory) and C(disk) in bytes,
-      C(ports), C(volumes), C(environment), C(requires_gpus), C(compatible), and C(problems), which says why
-      it is not.
+      C(ports), C(volumes), C(environment), C(runtime), C(requires_gpus), C(compatible), and C(problems), which
+      says why it is not.
     type: dict
 """
 

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import CatalogueError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import parse_cpus, parse_size
+from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import RUNTIME_FIELDS, Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -51,6 +52,7 @@ _COMPONENT = schema.record(
         "ports": schema.mapping(_NAME, schema.whole(1, 65535)),
         "volumes": schema.mapping(_NAME, _FOLDER),
         "environment": _environment,
+        "runtime": RUNTIME_FIELDS,
         "requires": schema.record(
             {"tier": _NAME, "flavors": schema.list_of(_NAME), "gpus": schema.of_type(bool, False)}
         ),
@@ -133,6 +135,7 @@ class Component:
     ports: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    runtime: Runtime = field(default_factory=Runtime)
     requires_tier: str = ""
     requires_flavors: tuple[str, ...] = ()
     requires_gpus: bool = False
@@ -226,6 +229,7 @@ def _component(document: ComponentDocument, problems: list[str]) -> Component:
         ports=fields.get("ports", {}),
         volumes=fields.get("volumes", {}),
         environment=fields.get("environment", {}),
+        runtime=Runtime.of(fields.get("runtime", {})),
         requires_tier=requires.get("tier", ""),
         requires_flavors=tuple(requires.get("flavors", ())),
         requires_gpus=bool(requires.get("gpus", False)),

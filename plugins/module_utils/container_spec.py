@@ -24,6 +24,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_TIER,
     LABEL_WORKSPACE,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import host_config_of, runtime_problems
 
 LABEL_VOLUME = "codeopen.volume"
 SECRETS_PATH = "/run/codeopen/secrets"
@@ -105,6 +106,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
             yield f"volume name {volume.get('name')!r}: expected letters, digits, '_', '.' and '-'."
         if not str(volume.get("path") or "").startswith("/"):
             yield f"volume {volume.get('name')}: path {volume.get('path')!r} is not absolute."
+    yield from runtime_problems(entry.get("runtime") or {})
     for variable in entry.get("environment") or {}:
         if not _VARIABLE.fullmatch(str(variable)):
             yield f"environment variable {variable!r}: expected letters, digits and '_', no digit first."
@@ -166,6 +168,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     volumes = {str(volume["name"]): str(volume["path"]) for volume in entry.get("volumes") or []}
     environment = {str(key): str(value) for key, value in (entry.get("environment") or {}).items()}
     gpus = int(entry.get("gpus") or 0)
+    granted = host_config_of(entry.get("runtime") or {})
     request: dict[str, Any] = {
         "Hostname": name,
         "Image": str(entry["image"]),
@@ -193,6 +196,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
             ]
             + [{"Type": "bind", "Source": settings.secrets_dir, "Target": SECRETS_PATH, "ReadOnly": True}],
             "DeviceRequests": [{"Driver": "", "Count": gpus, "Capabilities": [["gpu"]]}] if gpus else [],
+            **granted,
         },
     }
     configuration = {
@@ -204,6 +208,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         "gpus": gpus,
         "ports": {key: f"{port['address']}:{port['host']}->{port['container']}" for key, port in ports.items()},
         "volumes": volumes,
+        **({"granted": granted} if granted else {}),
         # The values may be secrets, and diffs end in logs.
         "environment": {key: f"(value {fingerprint(settings.key, value)})" for key, value in environment.items()},
         "network": f"(settings {fingerprint(settings.key, settings.network)})" if settings.network else "",

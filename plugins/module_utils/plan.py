@@ -16,6 +16,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
+from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_request import Request, parse_request
 
@@ -174,7 +175,7 @@ def _workspace(
         return {
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
-            "ports": [], "volumes": [], "environment": {}, "gpus": 0, "state": "absent",
+            "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0, "state": "absent",
         }  # fmt: skip
     return {
         "name": request.name,
@@ -189,6 +190,7 @@ def _workspace(
         "ports": _ports(request, resolution, problems),
         "volumes": [{"name": name, "path": path} for name, path in sorted(resolution.volumes.items())],
         "environment": dict(sorted(request.environment.items())),
+        "runtime": resolution.runtime.as_dict(),
         "gpus": request.gpus or (-1 if resolution.requires_gpus else 0),
         "state": request.state,
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component, Resources
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 
@@ -31,6 +32,7 @@ class Resolution:
     ports: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    runtime: Runtime = field(default_factory=Runtime)
     requires_gpus: bool = False
     problems: tuple[str, ...] = ()
 
@@ -48,6 +50,7 @@ class Resolution:
             "ports": dict(self.ports),
             "volumes": dict(self.volumes),
             "environment": dict(self.environment),
+            "runtime": self.runtime.as_dict(),
             "requires_gpus": self.requires_gpus,
             "compatible": not self.problems,
             "problems": list(self.problems),
@@ -162,6 +165,7 @@ def resolve(catalogue: Catalogue, flavor: str, addons: Sequence[str] = (), tier:
         ports=_merge("port", "ports", chain, problems),
         volumes=_merge("volume", "volumes", chain, problems),
         environment=_environment(chain, problems),
+        runtime=sum((component.runtime for component in chain), Runtime()),
         requires_gpus=any(component.requires_gpus for component in chain),
         problems=tuple(problems),
     )

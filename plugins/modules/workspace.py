@@ -109,6 +109,27 @@ options:
       environment:
         description: The user's own variables.
         type: dict
+      runtime:
+        description:
+          - What its components need from the engine beyond what a container gets by default. It comes from them, by the
+            plan.
+        type: dict
+        suboptions:
+          devices:
+            description: Devices of the host that it may read and write.
+            type: list
+            elements: str
+            default: []
+          security_opt:
+            description: Confinement of the engine that it is started without.
+            type: list
+            elements: str
+            choices: [apparmor=unconfined, label=disable, seccomp=unconfined, systempaths=unconfined]
+            default: []
+          privileged:
+            description: Whether nothing of the host is kept from it.
+            type: bool
+            default: false
       gpus:
         description: How many GPUs it gets, V(-1) for all.
         type: int
@@ -284,6 +305,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet, FleetSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
 
 
 def argument_spec() -> dict[str, Any]:
@@ -295,6 +317,11 @@ def argument_spec() -> dict[str, Any]:
         "address": {"type": "str", "default": "127.0.0.1"},
     }
     volume = {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}}
+    granted = {
+        "devices": {"type": "list", "elements": "str", "default": []},
+        "security_opt": {"type": "list", "elements": "str", "choices": list(SECURITY_OPTIONS), "default": []},
+        "privileged": {"type": "bool", "default": False},
+    }
     workspace = {
         "name": {"type": "str", "required": True},
         "flavor": {"type": "str"},
@@ -308,6 +335,7 @@ def argument_spec() -> dict[str, Any]:
         "ports": {"type": "list", "elements": "dict", "options": port},
         "volumes": {"type": "list", "elements": "dict", "options": volume},
         "environment": {"type": "dict"},
+        "runtime": {"type": "dict", "options": granted},
         "gpus": {"type": "int", "default": 0},
         "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     }

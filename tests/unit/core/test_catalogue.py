@@ -70,6 +70,22 @@ MISTAKES: list[tuple[Spoil, str]] = [
 ]  # fmt: skip
 
 
+RUNTIME_MISTAKES: list[tuple[Any, str]] = [
+    ({"device": []}, r"editor/component.yml: runtime.device: unknown key; did you mean 'devices'"),
+    ({"devices": ["fuse"]}, r"runtime.devices\[0\]: 'fuse' is not valid; expected a device of the host"),
+    ({"devices": ["/dev/../etc/shadow"]}, r"runtime.devices\[0\]: '/dev/../etc/shadow' is not valid"),
+    ({"security_opt": ["seccomp=unconfind"]}, r"expected one of .* did you mean 'seccomp=unconfined'"),
+    ({"privileged": "yes"}, r"runtime.privileged: expected true or false, got 'yes'"),
+]
+
+
+@pytest.mark.parametrize(("runtime", "message"), RUNTIME_MISTAKES)
+def test_a_mistake_in_what_is_granted_is_named(tree: Any, runtime: Any, message: str) -> None:
+    tree.components["addons/editor"]["runtime"] = runtime
+    with pytest.raises(CatalogueError, match=message):
+        tree.load()
+
+
 @pytest.mark.parametrize(("spoil", "message"), MISTAKES)
 def test_a_mistake_is_named_with_file_and_key(tree: Any, spoil: Spoil, message: str) -> None:
     spoil(tree)

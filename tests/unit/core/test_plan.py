@@ -113,6 +113,23 @@ def test_gpus(catalogue: Any) -> None:
     assert _plan(catalogue, {"name": "a", "flavor": "js", "gpus": "all"})["workspaces"][0]["gpus"] == -1
 
 
+def test_what_components_need_from_the_engine_adds_up(tree: Any) -> None:
+    nothing = {"devices": [], "security_opt": [], "privileged": False}
+    tree.components["addons/editor"]["runtime"] = {"devices": ["/dev/fuse"], "security_opt": ["seccomp=unconfined"]}
+    tree.components["addons/gui"]["runtime"] = {"devices": ["/dev/net/tun", "/dev/fuse"], "privileged": True}
+    catalogue = tree.load()
+    found = [
+        _plan(catalogue, {"name": "a", "flavor": "js", "addons": addons})["workspaces"][0]["runtime"]
+        for addons in ([], ["editor"], ["editor", "gui"])
+    ]
+    assert found == [
+        nothing,
+        {"devices": ["/dev/fuse"], "security_opt": ["seccomp=unconfined"], "privileged": False},
+        {"devices": ["/dev/fuse", "/dev/net/tun"], "security_opt": ["seccomp=unconfined"], "privileged": True},
+    ]
+    assert _plan(catalogue, {"name": "old", "state": "absent"})["workspaces"][0]["runtime"] == nothing
+
+
 def test_what_is_absent_needs_only_a_name(catalogue: Any) -> None:
     plan = _plan(catalogue, {"name": "old", "state": "absent"}, {"name": "older", "flavor": "gone", "state": "absent"})
     assert plan["layers"] == []

@@ -52,6 +52,8 @@ def digest(ports: Any = None, settings: Settings = SETTINGS, **changes: Any) -> 
         {"cpus": 1.5},
         {"memory": 2 * 1024**3},
         {"gpus": -1},
+        {"runtime": {"devices": ["/dev/fuse"]}},
+        {"runtime": {"privileged": True}},
         {"environment": {"A": "1"}},
         {"environment": {"A": "1", "B": "3"}},
         {"volumes": []},
@@ -96,6 +98,25 @@ def test_gpus_are_device_requests() -> None:
     assert device == {"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}
 
 
+def test_what_components_need_is_granted_and_nothing_else() -> None:
+    runtime = {"devices": ["/dev/fuse"], "security_opt": ["seccomp=unconfined", "systempaths=unconfined"]}
+    plain, granting = build(entry(), PORTS, SETTINGS), build(entry(runtime=runtime), PORTS, SETTINGS)
+    granted = {
+        "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rw"}],
+        "SecurityOpt": ["seccomp=unconfined"],
+        "MaskedPaths": [],
+        "ReadonlyPaths": [],
+    }
+    assert granting.request["HostConfig"] == {**plain.request["HostConfig"], **granted}
+    assert difference(plain.configuration, granting.configuration) == ({}, {"granted": granted})
+    privileged = build(entry(runtime={"privileged": True}), PORTS, SETTINGS)
+    assert privileged.request["HostConfig"] == {**plain.request["HostConfig"], "Privileged": True}
+
+
+def test_an_empty_wish_for_grants_is_as_none() -> None:
+    assert digest(runtime={"devices": [], "security_opt": [], "privileged": False}) == digest()
+
+
 def test_difference_shows_only_what_differs() -> None:
     assert difference({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4, "d": 5}) == ({"b": 2, "c": 3}, {"b": 4, "d": 5})
 
@@ -126,6 +147,8 @@ def test_good_names_are_not(name: str) -> None:
         ({"volumes": [{"name": "../x", "path": "/x"}]}, "volume name '../x'"),
         ({"volumes": [{"name": "x", "path": "x"}]}, "path 'x' is not absolute"),
         ({"environment": {"A B": "1"}}, "environment variable 'A B'"),
+        ({"runtime": {"devices": ["/etc/shadow"]}}, "runtime device '/etc/shadow'"),
+        ({"runtime": {"security_opt": ["seccomp=x"]}}, "runtime security option 'seccomp=x'"),
     ],
 )
 def test_every_mistake_is_named(changes: dict[str, Any], text: str) -> None:
