@@ -121,6 +121,7 @@ class Mirror:
         }
         # https://go.dev/ref/mod#goproxy-protocol
         versions = f"/go/{GO_MODULE}/@v/v1.0.0"
+        self.files[f"/go/{GO_MODULE}/@v/list"] = b"v1.0.0\n"
         self.files[f"{versions}.info"] = b'{"Version": "v1.0.0"}'
         self.files[f"{versions}.mod"] = f"module {GO_MODULE}\n".encode()
         self.files[f"{versions}.zip"] = go_module()
