@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ _VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, 
 _FOLDER = schema.text(r"/[A-Za-z0-9._/-]+", "an absolute path in the container")
 _VERSION = schema.text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag such as 0.1.0")
 _TEXT = schema.text()
+# Where a component's health checks lie in its folder.
+HEALTH_CHECKS = "rootfs/etc/codeopen/health.d"
 # Debian's package names (Debian policy, section 5.6.7), which tools from elsewhere keep to.
 _TOOL = schema.text(r"[a-z0-9][a-z0-9+.-]+", "lower-case letters, digits, '+', '-' and '.'")
 
@@ -29,6 +32,16 @@ _RESOURCES = {
     "memory": schema.quantity(parse_size),
     "disk": schema.quantity(parse_size),
 }
+# limits.py says what they mean, and what holds for those that are not there.
+LIMITS = schema.record(
+    {
+        "swap": schema.quantity(parse_size),
+        "pids": schema.whole(32, 4194304),
+        "shm": schema.quantity(parse_size),
+        "open_files": schema.whole(0, 1048576),
+        "log_size": schema.quantity(parse_size),
+    }
+)
 
 
 def _environment(value: Any, where: str, problems: list[str]) -> Any:
@@ -92,7 +105,9 @@ _CATALOGUE_FIELDS = {
     "version": _VERSION,
     "namespace": _NAME,
     "base_image": _BASE_IMAGE,
-    "tiers": schema.mapping(_NAME, schema.record(_RESOURCES, required=("cpus", "memory", "disk"))),
+    "tiers": schema.mapping(
+        _NAME, schema.record({**_RESOURCES, "limits": LIMITS}, required=("cpus", "memory", "disk"))
+    ),
     "default_tier": _NAME,
     "old_tiers": schema.mapping(
         _NAME, schema.record({"tier": _NAME, "addons": schema.list_of(_NAME)}, required=("tier",))
@@ -184,7 +199,8 @@ class Catalogue:
 @dataclass(frozen=True)
 class ComponentDocument:
     """A ``component.yml`` as read. ``file`` is its name in messages, ``folder`` the folder's own name,
-    ``kind`` what its place in the tree says that it is."""
+    ``kind`` what its place in the tree says that it is, ``health_checks`` the text of each file in its
+    ``health.d`` by name."""
 
     file: str
     path: str
@@ -192,6 +208,8 @@ class ComponentDocument:
     kind: str
     content: Any
     has_dockerfile: bool
+    has_readme: bool = True
+    health_checks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -218,6 +236,15 @@ def _component(document: ComponentDocument, problems: list[str]) -> Component:
         problems.append(f"{document.file}: components: a composite flavor has no Dockerfile of its own")
     if not composite and not document.has_dockerfile:
         problems.append(f"{document.file}: Dockerfile is missing in the component's folder")
+    if not document.has_readme:
+        problems.append(f"{document.file}: README.md is missing in the component's folder")
+    for port, number in fields.get("ports", {}).items():
+        checked = re.compile(rf"(?<!\d){number}(?!\d)")
+        if port not in document.health_checks and not any(map(checked.search, document.health_checks.values())):
+            problems.append(
+                f"{document.file}: ports.{port}: has no health check; expected a file in {HEALTH_CHECKS} that is named "
+                f"'{port}' or looks at port {number}"
+            )
     requires = fields.get("requires", {})
     return Component(
         name=document.folder,
@@ -248,6 +275,7 @@ def parse_catalogue(documents: Sequence[CatalogueDocument]) -> Catalogue:
     """
     problems: list[str] = []
     tiers: dict[str, Resources] = {}
+    tier_limits: dict[str, Mapping[str, int]] = {}
     presets: dict[str, Preset] = {}
     found: dict[str, dict[str, Component]] = {"base": {}, "flavor": {}, "addon": {}}
     files: dict[tuple[str, str], str] = {}
@@ -259,7 +287,8 @@ def parse_catalogue(documents: Sequence[CatalogueDocument]) -> Catalogue:
         for name, entry in fields.get("tiers", {}).items():
             if name in tiers:
                 problems.append(f"{document.file}: tiers.{name}: is there already")
-            tiers[name] = Resources(**entry)
+            tier_limits[name] = entry.get("limits", {})
+            tiers[name] = Resources(**{key: entry[key] for key in _RESOURCES if key in entry})
         for name, entry in fields.get("presets", {}).items():
             if name in presets:
                 problems.append(f"{document.file}: presets.{name}: is there already, in {where_of[name]}")
@@ -284,6 +313,7 @@ def parse_catalogue(documents: Sequence[CatalogueDocument]) -> Catalogue:
         namespace=head.get("namespace", ""),
         base_image={"timeout": 60, "retries": 2, **head.get("base_image", {})},
         tiers=tiers,
+        tier_limits=tier_limits,
         default_tier=head.get("default_tier", ""),
         old_tiers={
             name: Preset(name, "", tuple(entry.get("addons", ())), entry.get("tier", ""))

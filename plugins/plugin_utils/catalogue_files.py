@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import (
+    HEALTH_CHECKS,
     Catalogue,
     CatalogueDocument,
     Component,
@@ -55,6 +56,16 @@ def _read(path: str, problems: list[str]) -> Any:
     return None
 
 
+def _health_checks(component: str) -> dict[str, str]:
+    """The text of each health check that a component brings, by name."""
+    folder = os.path.join(component, *HEALTH_CHECKS.split("/"))
+    found = {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as stream:
+            found[name] = stream.read()
+    return found
+
+
 def _components(folder: str, problems: list[str]) -> Iterator[ComponentDocument]:
     """Every component of a catalogue's folder."""
     places = [("base", folder, ["base"] if os.path.isdir(os.path.join(folder, "base")) else [])]
@@ -71,7 +82,8 @@ def _components(folder: str, problems: list[str]) -> Iterator[ComponentDocument]
             problems.extend(broken)
             if not broken:
                 dockerfile = os.path.isfile(os.path.join(path, "Dockerfile"))
-                yield ComponentDocument(file, path, name, kind, content, dockerfile)
+                readme = os.path.isfile(os.path.join(path, "README.md"))
+                yield ComponentDocument(file, path, name, kind, content, dockerfile, readme, _health_checks(path))
 
 
 def load_catalogue(paths: Sequence[str]) -> Catalogue:

@@ -67,6 +67,11 @@ class Tree:
             folder.mkdir(parents=True, exist_ok=True)
             entry = {"name": folder.name, "summary": f"The {folder.name}", **fields}
             (folder / "component.yml").write_text(yaml.safe_dump(entry, sort_keys=False))
+            (folder / "README.md").write_text(f"# {folder.name}\n")
+            for port in fields.get("ports") or {}:
+                checks = folder / "rootfs" / "etc" / "codeopen" / "health.d"
+                checks.mkdir(parents=True, exist_ok=True)
+                (checks / str(port)).write_text("#!/bin/sh\n")
             if not fields.get("components"):
                 (folder / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n")
         return self

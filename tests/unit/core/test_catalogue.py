@@ -86,6 +86,24 @@ def test_a_mistake_in_what_is_granted_is_named(tree: Any, runtime: Any, message:
         tree.load()
 
 
+def test_a_missing_readme_is_named(tree: Any) -> None:
+    (tree.write().root / "addons/editor/README.md").unlink()
+    with pytest.raises(CatalogueError, match=r"editor/component.yml: README.md is missing"):
+        load_catalogue([str(tree.root)])
+
+
+def test_a_port_without_a_health_check_is_named(tree: Any) -> None:
+    check = tree.write().root / "addons/editor/rootfs/etc/codeopen/health.d/editor"
+    other = check.rename(check.with_name("other"))
+    with pytest.raises(CatalogueError, match=r"editor/component.yml: ports.editor: has no health check; .* port 8080"):
+        load_catalogue([str(tree.root)])
+    other.write_text("exec http-check http://127.0.0.1:18080/\n")
+    with pytest.raises(CatalogueError, match=r"ports.editor: has no health check"):
+        load_catalogue([str(tree.root)])
+    other.write_text("exec http-check http://127.0.0.1:8080/\n")
+    assert "editor" in load_catalogue([str(tree.root)]).addons
+
+
 @pytest.mark.parametrize(("spoil", "message"), MISTAKES)
 def test_a_mistake_is_named_with_file_and_key(tree: Any, spoil: Spoil, message: str) -> None:
     spoil(tree)
