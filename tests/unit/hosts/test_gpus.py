@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
@@ -23,6 +24,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus_detect im
     expected_devices,
     parse_list,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus_host import cdi_devices, specified_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -195,3 +197,50 @@ def test_drift_between_specification_and_gpus():
     assert MIG_A in drift([Gpu(0, "T4", GPU_A)], spec)["stale"]
     assert drift(gpus, {})["missing"] == expected_devices(gpus)
     assert drift([], {}) == {"missing": [], "stale": []}
+
+
+NVIDIA_YAML = """---
+cdiVersion: 0.5.0
+kind: nvidia.com/gpu
+devices:
+- name: "0"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+    hooks:
+    - hookName: createContainer
+      name: not-a-device
+- containerEdits:
+    env: [A=b]
+  name: MIG-cccccccc-0000-0000-0000-000000000000
+- name: all
+containerEdits:
+  env:
+  - name: NVIDIA_VISIBLE_DEVICES=void
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NVIDIA_YAML,
+        # The same, with lists indented under their keys.
+        NVIDIA_YAML.replace("\n- ", "\n  - ").replace("\n  containerEdits:\n", "\n    containerEdits:\n").replace("\n  name:", "\n    name:"),
+        json.dumps({"kind": "nvidia.com/gpu", "devices": [{"name": "0"}, {"name": MIG_A}, {"name": "all"}]}),
+    ],
+)
+def test_the_devices_of_a_cdi_specification(text):
+    assert specified_devices(text) == ["nvidia.com/gpu=0", f"nvidia.com/gpu={MIG_A}", "nvidia.com/gpu=all"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "kind: nvidia.com/gpu\n", "kind: nvidia.com/gpu\ndevices: []\n", "devices:\n- name: a\n"])
+def test_no_devices_in_what_is_no_specification(text):
+    assert specified_devices(text) == []
+
+
+def test_the_devices_of_all_specifications_of_a_host(tmp_path):
+    (tmp_path / "nvidia.yaml").write_text(NVIDIA_YAML)
+    (tmp_path / "other.json").write_text('{"kind": "example.com/fpga", "devices": [{"name": "f0"}]}')
+    (tmp_path / "notes.txt").write_text(NVIDIA_YAML.replace("all", "ignored"))
+    found = cdi_devices([str(tmp_path), str(tmp_path / "missing")])
+    assert found == ["example.com/fpga=f0", "nvidia.com/gpu=0", f"nvidia.com/gpu={MIG_A}", "nvidia.com/gpu=all"]
