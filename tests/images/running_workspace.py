@@ -61,7 +61,7 @@ def _is_up_to_date(image: str, name: str) -> bool:
     """Whether the topmost layer was made of the files, arguments and environment that the component has now."""
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", image).stdout)
     catalogue = find_catalogue()
-    component = {**catalogue.flavors, **catalogue.addons}[name]
+    component = {**catalogue.flavors, **catalogue.addons, "base": catalogue.base}[name]
     inputs = layer_inputs(component_files(component), component.args, component.environment, {}, "", "")
     made_of = json.loads(labels.get("codeopen.inputs", "{}"))
     return all(
