@@ -185,6 +185,7 @@ class Catalogue:
     base: Component
     flavors: Mapping[str, Component]
     addons: Mapping[str, Component]
+    tier_limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def tools(self) -> list[str]:
         """The names of all components' tools."""

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import problems_of_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_CONFIGURATION,
     LABEL_IMAGE,
@@ -28,9 +30,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import
 
 LABEL_VOLUME = "codeopen.volume"
 SECRETS_PATH = "/run/codeopen/secrets"
-PIDS_LIMIT = 4096
-LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
-STATES = ("started", "stopped", "absent")
+STATES = ("started", "stopped", "restarted", "paused", "absent")
+# The network of workspaces that no owner is named for.
+SHARED_NETWORK = "codeopen-workspaces"
 
 # The plan's rule for names; a hyphen is never doubled, so no workspace is called like another's "--previous".
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -59,9 +61,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What is wished: the engine's request, its SHA-256, the same for people, and notes."""
+    """What is wished: the engine's request, its SHA-256, the same for people, and notes.
+
+    :ivar digest: of what needs a new container. What the engine can change while it runs is in ``live``.
+    :ivar network: the engine's network that the container is in.
+    """
 
     request: dict[str, Any]
+    live: dict[str, Any]
+    network: str
     digest: str
     configuration: dict[str, Any]
     notes: tuple[str, ...] = ()
@@ -100,6 +108,11 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
         yield f"memory is {entry.get('memory')} bytes: expected at least {_SMALLEST_MEMORY}."
     if int(entry.get("gpus") or 0) < -1:
         yield f"gpus is {entry.get('gpus')}: expected -1 (all), 0 or a count."
+    yield from limits.problems(entry)
+    yield from problems_of_checks(entry)
+    owner = str(entry.get("owner") or "")
+    if owner and not (_NAME.fullmatch(owner) and len(owner) <= _LONGEST_NAME):
+        yield f"owner {owner!r}: expected lower-case letters, digits and single hyphens between them."
     yield from _port_problems(entry.get("ports") or [])
     for volume in entry.get("volumes") or []:
         if not _PART.fullmatch(str(volume.get("name") or "")):
@@ -140,6 +153,11 @@ def volume_name(workspace: str, volume: str) -> str:
     return f"codeopen-{workspace}-{volume}"
 
 
+def network_name(owner: str) -> str:
+    """The engine's network of an owner's workspaces."""
+    return f"codeopen-owner-{owner}" if owner else SHARED_NETWORK
+
+
 def fingerprint(key: str, text: str) -> str:
     """Eight hex digits that change with the text and say nothing about it to those without the key."""
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:8]
@@ -168,6 +186,9 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     volumes = {str(volume["name"]): str(volume["path"]) for volume in entry.get("volumes") or []}
     environment = {str(key): str(value) for key, value in (entry.get("environment") or {}).items()}
     gpus = int(entry.get("gpus") or 0)
+    owner = str(entry.get("owner") or "")
+    network = network_name(owner)
+    live = limits.live(entry, cpus)
     granted = host_config_of(entry.get("runtime") or {})
     request: dict[str, Any] = {
         "Hostname": name,
@@ -175,12 +196,9 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         "Env": [f"{key}={environment[key]}" for key in sorted(environment)],
         "ExposedPorts": {f"{port['container']}/tcp": {} for port in ports.values()},
         "HostConfig": {
-            "NanoCpus": int(cpus * 1_000_000_000),
-            "Memory": int(entry["memory"]),
-            "PidsLimit": PIDS_LIMIT,
+            **limits.fixed(entry),
             "Init": False,
-            "RestartPolicy": {"Name": "unless-stopped"},
-            "LogConfig": LOG_CONFIG,
+            "NetworkMode": network,
             "PortBindings": {
                 f"{port['container']}/tcp": [{"HostIp": port["address"], "HostPort": str(port["host"])}]
                 for port in ports.values()
@@ -198,14 +216,14 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
             "DeviceRequests": [{"Driver": "", "Count": gpus, "Capabilities": [["gpu"]]}] if gpus else [],
             **granted,
         },
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [name]}}},
     }
     configuration = {
         "image": str(entry["image"]),
         "image_id": settings.image_id,
-        "tier": str(entry.get("tier") or ""),
-        "cpus": cpus,
-        "memory": int(entry["memory"]),
+        "owner": owner,
         "gpus": gpus,
+        **{key: value for key, value in limits.of_entry(entry).items() if key not in ("swap", "pids")},
         "ports": {key: f"{port['address']}:{port['host']}->{port['container']}" for key, port in ports.items()},
         "volumes": volumes,
         **({"granted": granted} if granted else {}),
@@ -214,6 +232,8 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         "network": f"(settings {fingerprint(settings.key, settings.network)})" if settings.network else "",
     }
     digest = hashlib.sha256(_canonical([request, configuration]).encode()).hexdigest()
+    configuration.update(limits.words(live), tier=str(entry.get("tier") or ""))
+    request["HostConfig"].update(live)
     request["Labels"] = {
         LABEL_WORKSPACE: name,
         LABEL_SPEC: digest,
@@ -222,7 +242,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         LABEL_PORTS: _canonical(ports),
         LABEL_CONFIGURATION: _canonical(configuration),
     }
-    return ContainerSpec(request, digest, configuration, tuple(notes))
+    return ContainerSpec(request, live, network, digest, configuration, tuple(notes))
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed
 
-NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, REMOVE, RECOVER = (
+NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, PAUSE, REMOVE, RECOVER = (
     "none",
     "create",
     "update",
@@ -18,6 +18,7 @@ NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, REMOVE, RECOVER = (
     "start",
     "restart",
     "stop",
+    "pause",
     "remove",
     "recover",
 )
@@ -44,27 +45,28 @@ class Decision:
 def decide(state: str, observed: Observed, digest: str = "") -> Decision:
     """What to do.
 
-    :param state: the wished one: started, stopped or absent.
-    :param digest: the wished configuration's SHA-256; only for ``started``.
+    :param state: the wished one: started, stopped, restarted, paused or absent.
+    :param digest: the wished configuration's SHA-256; only for ``started`` and ``restarted``.
     """
     if state == "absent":
         return Decision(REMOVE if observed.exists else NONE)
     if not observed.exists:
         return Decision(CREATE)
     settle, base = _settle(observed, digest)
-    if state == "stopped":
+    if state in ("stopped", "paused"):
         # A configuration is proven by running it, so a stopped workspace gets it with its next start.
         if settle == RESUME:
             settle, base = PUT_BACK, observed.previous
-        if base is not None and base.state in _RUNS:
-            return Decision(STOP, settle, base)
-        return Decision(NONE if settle == KEEP else RECOVER, settle, base)
+        action = _rest(state, base)
+        return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
     if settle == RESUME or base is None:
         return Decision(UPDATE, settle, base)
     if base.spec != digest:
         # What an interrupted update stopped had been running.
         return Decision(UPDATE, settle, base, was_serving=base.state in _RUNS or settle == PUT_BACK)
     action = _same(base)
+    if state == "restarted" and action == NONE:
+        action = RESTART
     return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
 
 
@@ -79,6 +81,12 @@ def _settle(observed: Observed, digest: str) -> tuple[str, Optional[Container]]:
     if current.spec == digest:
         return RESUME, current
     return PUT_BACK, previous
+
+
+def _rest(state: str, base: Optional[Container]) -> str:
+    if state == "paused":
+        return NONE if base is not None and base.state == "paused" else PAUSE
+    return STOP if base is not None and base.state in _RUNS else NONE
 
 
 def _same(container: Container) -> str:

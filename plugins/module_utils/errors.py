@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Optional
 
 
 class WorkspacesError(Exception):
@@ -56,4 +57,17 @@ class BuildError(WorkspacesError):
 
 
 class RolloutError(WorkspacesError):
-    """One workspace could not be brought to its state."""
+    """One workspace could not be brought to its state.
+
+    :param state: what became of its container, in the words of states.py; empty where nothing did.
+    :param details: ``exit_code``, ``oom`` and ``last_lines`` of a container that died.
+    :param rolled_back: why the previous container serves again; empty where it does not.
+    """
+
+    def __init__(
+        self, message: str, state: str = "", details: Optional[dict[str, Any]] = None, rolled_back: str = ""
+    ) -> None:
+        self.state = state
+        self.details = details or {}
+        self.rolled_back = rolled_back
+        super().__init__(message)

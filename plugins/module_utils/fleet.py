@@ -5,21 +5,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import host_ports, network_file
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import (
-    ContainerSpec,
-    Settings,
-    build,
-    problems_of,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
     RolloutError,
@@ -27,15 +19,15 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
     Item,
-    describe,
-    describe_secrets,
     first_result,
-    found_state,
     keeps_its_ports,
-    mark_changed,
+    mark_failed,
     port_request,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import Networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
+    LABEL_RECIPE,
     LABEL_WORKSPACE,
     Observed,
     by_workspace,
@@ -47,46 +39,21 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
     NOT_FOUND,
-    Rollout,
-    RolloutSettings,
     engine_words,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
     SecretsStore,
     problems_of_secrets,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import (
+    Context,
+    FleetSettings,
+    Image,
+    WorkspaceRun,
+)
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-LABEL_RECIPE = "codeopen.recipe"
-
-
-@dataclass(frozen=True)
-class FleetSettings:
-    """How a run goes about it.
-
-    :ivar network: what the user set about proxies, mirrors and CA, as the network file's text.
-    :ivar port_range: where free host ports are chosen.
-    :ivar secrets: values by workspace and file name; None leaves what there is.
-    """
-
-    state_dir: str
-    network: str
-    parallel: int
-    purge: bool
-    port_range: str
-    rollout: RolloutSettings
-    check_mode: bool
-    secrets: Optional[Mapping[str, Mapping[str, str]]] = None
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of the host."""
-
-    id: str
-    recipe: str
 
 
 def list_containers(client: DockerClient, only_workspaces: bool = True) -> list[dict[str, Any]]:
@@ -99,17 +66,15 @@ def list_containers(client: DockerClient, only_workspaces: bool = True) -> list[
 class Fleet:
     """A run over a list of workspaces.
 
+    :param journal: where states are written down.
     :param stop: set by whoever wants the run to end early.
     """
 
-    def __init__(self, client: DockerClient, settings: FleetSettings, stop: threading.Event) -> None:
-        self._client = client
+    def __init__(self, client: DockerClient, settings: FleetSettings, journal: Journal, stop: threading.Event) -> None:
         self._api: Any = client.api
+        self._client = client
         self._settings = settings
-        self._stop = stop
-        self._images: dict[str, Optional[Image]] = {}
-        self._network_text = ""
-        self._cpus = 0
+        self._context = Context(client, settings, stop, journal)
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Bring every workspace to its state; each has its own result, with ``error`` where it failed.
@@ -132,31 +97,60 @@ class Fleet:
         present = [item for item in items if item.state != "absent"]
         absent = [item for item in items if item.state == "absent"]
         if present:
-            self._cpus = self._host_cpus()
-            self._network_text = network_file.file_text(self._settings.network)
+            self._context.cpus = self._host_cpus()
+            self._context.network_text = network_file.file_text(self._settings.network)
             assignment = self._assign_ports(present, absent, fleet)
             for item in present:
                 item.ports = assignment.ports[item.name]
                 item.notes.extend(assignment.notes[item.name])
             for name in sorted({str(item.entry["image"]) for item in present}):
-                self._images[name] = self._inspect_image(name)
-        # Those that go make room for those that come.
-        self._in_parallel(absent, self._remove)
-        self._in_parallel(present, self._bring_up)
+                self._context.images[name] = self._inspect_image(name)
+        for item in items:
+            item.result = first_result(item)
+        leaving = [WorkspaceRun(item, self._context) for item in absent]
+        coming = [WorkspaceRun(item, self._context) for item in present]
+        self._in_parallel([*leaving, *coming], WorkspaceRun.prepare)
+        if not self._settings.check_mode:
+            # Those that go make room for those that come.
+            self._in_parallel(leaving, WorkspaceRun.carry_out)
+            if coming:
+                Networks(self._client).ensure(str(item.entry.get("owner") or "") for item in present)
+            self._roll_out(coming)
+            if any(item.result["changed"] for item in items):
+                Networks(self._client).remove_unused()
         return [item.result for item in items]
 
-    def _in_parallel(self, items: Sequence[Item], work: Callable[[Item], None]) -> None:
-        def guarded(item: Item) -> None:
-            item.result = first_result(item)
-            try:
-                work(item)
-            except (WorkspacesError, OSError) as error:
-                item.result.update(error=str(error), state="failed")
+    def _roll_out(self, runs: Sequence[WorkspaceRun]) -> None:
+        """Change some first, then the others, and begin no other after too many failures."""
+        changing = [run for run in runs if run.item.result["changed"] and not run.item.failed]
+        canaries = changing[: self._settings.canary]
+        self._in_parallel(canaries, WorkspaceRun.carry_out)
+        others = [run for run in runs if run not in canaries]
 
-        if not items:
+        def unless_held_back(run: WorkspaceRun) -> None:
+            failed = [other.item.name for other in canaries if other.item.failed]
+            if not failed and self._settings.max_failures:
+                all_failed = [other.item.name for other in runs if other.item.failed]
+                failed = all_failed if len(all_failed) >= self._settings.max_failures else []
+            if failed and run.item.result["changed"]:
+                run.item.result.update(changed=False, held_back=True)
+                raise RolloutError(f"it is as it was: held back, because of the failure of {', '.join(failed)}.")
+            run.carry_out()
+
+        self._in_parallel(others, unless_held_back)
+
+    def _in_parallel(self, runs: Sequence[WorkspaceRun], work: Callable[[WorkspaceRun], None]) -> None:
+        def guarded(run: WorkspaceRun) -> None:
+            try:
+                work(run)
+            except (WorkspacesError, OSError) as error:
+                mark_failed(run.item, error)
+
+        runs = [run for run in runs if not run.item.failed]
+        if not runs:
             return
-        with ThreadPoolExecutor(max_workers=max(1, min(self._settings.parallel, len(items)))) as pool:
-            list(pool.map(guarded, items))
+        with ThreadPoolExecutor(max_workers=max(1, min(self._settings.parallel, len(runs)))) as pool:
+            list(pool.map(guarded, runs))
 
     def _host_cpus(self) -> int:
         with engine_words("Asking the engine about its host"):
@@ -197,92 +191,3 @@ class Fleet:
             parse_range(self._settings.port_range),
             lambda address, port: None if port in freed else host_ports.in_use(address, port),
         )
-
-    def _rollout(self, item: Item) -> Rollout:
-        return Rollout(self._client, item.name, item.store, self._settings.rollout, self._stop)
-
-    def _remove(self, item: Item) -> None:
-        decision = decisions.decide("absent", item.observed)
-        rollout = self._rollout(item)
-        purges: list[str] = []
-        if self._settings.purge:
-            purges = [f"volume {name}" for name in rollout.volumes()]
-            purges += [item.store.path] if item.store.exists else []
-        if decision.action == decisions.NONE and not purges:
-            return
-        before = {"state": found_state(item.observed)}
-        if purges:
-            before["kept"] = ", ".join(purges)
-        mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
-        if self._settings.check_mode:
-            return
-        rollout.remove(item.observed)
-        if self._settings.purge:
-            rollout.purge()
-
-    def _bring_up(self, item: Item) -> None:
-        spec = None
-        if item.state == "started" or not item.observed.exists:
-            spec = self._spec(item)
-            item.notes.extend(spec.notes)
-        decision = decisions.decide(item.state, item.observed, spec.digest if spec else "")
-        describe(item, decision, spec)
-        wished = None if self._settings.secrets is None else self._settings.secrets.get(item.name, {})
-        if wished is not None:
-            describe_secrets(item, wished)
-        if self._settings.check_mode:
-            return
-        if wished is not None:
-            item.store.write_user_secrets(wished)
-        if item.ports and decision.action != decisions.UPDATE and spec is not None:
-            item.store.write_ports(item.ports)
-        self._act(item, decision, spec)
-        if decision.action == decisions.UPDATE:
-            item.store.write_ports(item.ports)
-
-    def _spec(self, item: Item) -> ContainerSpec:
-        image = self._image(item)
-        if not self._settings.check_mode:
-            item.store.ensure_password()
-        # In check mode there may be no password yet; fingerprints made with a random key give nothing away.
-        key = item.store.password() or secrets.token_hex()
-        settings = Settings(self._cpus, image.id, item.store.secrets_dir, key, self._settings.network)
-        return build(item.entry, item.ports, settings)
-
-    def _image(self, item: Item) -> Image:
-        """The image to run, which has to be there and built from the planned recipe."""
-        name = str(item.entry["image"])
-        recipe = str(item.entry.get("recipe") or "")
-        image = self._images[name]
-        if image is not None and (not recipe or image.recipe == recipe):
-            return image
-        problem = "is not on this host" if image is None else "was built from another recipe than the planned one"
-        if not self._settings.check_mode:
-            raise RolloutError(f"Image {name} {problem}: the role codeopen.workspaces.images builds it.")
-        item.notes.append(f"Image {name} {problem}; this is check mode, so it may only not have been built.")
-        return Image(f"(to be built from recipe {recipe[:12]})", recipe)
-
-    def _act(self, item: Item, decision: decisions.Decision, spec: Optional[ContainerSpec]) -> None:
-        rollout = self._rollout(item)
-        observed, base = item.observed, decision.base
-        if decision.settle == decisions.DROP_PREVIOUS and observed.previous:
-            rollout.remove_container(observed.previous.id)
-        elif decision.settle == decisions.PUT_BACK and observed.previous:
-            rollout.restore_previous(observed.previous, observed.current)
-        if decision.action == decisions.CREATE and spec:
-            rollout.create(spec, self._network_text, start=item.state == "started")
-        elif decision.settle == decisions.RESUME and spec and observed.current and observed.previous:
-            rollout.resume(observed.current, observed.previous, spec, self._network_text)
-        elif base is None:
-            return
-        elif decision.action == decisions.UPDATE and spec:
-            rollout.update(base, spec, self._network_text, decision.was_serving)
-        elif decision.action == decisions.STOP:
-            rollout.halt(base.id)
-        elif decision.action == decisions.START and base.state == "paused":
-            rollout.unpause(base.id)
-        elif decision.action in (decisions.START, decisions.RESTART):
-            item.store.write_network(self._network_text)
-            rollout.start(base.id, restart=decision.action == decisions.RESTART)
-        elif item.state == "started" and base.health == "starting":
-            rollout.wait(base.id)

@@ -17,6 +17,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
     difference,
     fingerprint,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import WILDCARDS, PortRequest, PortWish
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
@@ -42,6 +43,16 @@ class Item:
     def state(self) -> str:
         """The state that is wished."""
         return str(self.entry.get("state") or "started")
+
+    @property
+    def end_state(self) -> str:
+        """The state that it is in when that is done."""
+        return "started" if self.state == "restarted" else self.state
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not get there."""
+        return "error" in self.result
 
 
 def port_request(item: Item) -> PortRequest:
@@ -71,13 +82,13 @@ def found_state(observed: Observed) -> str:
     """The found state in the words of the wished ones."""
     if not observed.exists:
         return "absent"
-    runs = any(part.state == "running" for part in (observed.current, observed.previous) if part is not None)
-    return "started" if runs else "stopped"
+    found = {part.state for part in (observed.current, observed.previous) if part is not None}
+    return "started" if "running" in found else "paused" if "paused" in found else "stopped"
 
 
 def first_result(item: Item) -> dict[str, Any]:
     """The result of a workspace that nothing is done to."""
-    result: dict[str, Any] = {"name": item.name, "changed": False, "state": item.state, "action": decisions.NONE}
+    result: dict[str, Any] = {"name": item.name, "changed": False, "state": item.end_state, "action": decisions.NONE}
     result["notes"] = item.notes
     if item.state == "absent":
         return result
@@ -110,7 +121,7 @@ def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerS
         return
     found = found_state(item.observed)
     before: dict[str, Any] = {"state": found}
-    after: dict[str, Any] = {"state": item.state}
+    after: dict[str, Any] = {"state": item.end_state}
     if action == decisions.CREATE and spec:
         after.update(spec.configuration)
     elif action == decisions.UPDATE and spec:
@@ -118,11 +129,25 @@ def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerS
         changed_before, changed_after = difference(old.configuration if old else {}, spec.configuration)
         before.update(changed_before)
         after.update(changed_after)
-    elif action == decisions.RESTART:
+    elif action == decisions.RESTART and decision.base and decision.base.health == "unhealthy":
         before["health"] = "unhealthy"
     if decision.settle != decisions.KEEP:
         before["update"] = "interrupted"
     mark_changed(item, action, before, after)
+
+
+def describe_limits(item: Item, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Say which limits change; a workspace that nothing else is done to is changed, too.
+
+    :param before: limits of the container that there is, and the tier.
+    """
+    changed_before, changed_after = difference(before, after)
+    if not changed_after:
+        return
+    if not item.result["changed"]:
+        mark_changed(item, decisions.APPLY, {"state": found_state(item.observed)}, {"state": item.end_state})
+    item.result["diff"]["before"].update(changed_before)
+    item.result["diff"]["after"].update(changed_after)
 
 
 def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
@@ -135,7 +160,7 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
         return
     if not item.result["changed"]:
         state = found_state(item.observed)
-        mark_changed(item, decisions.APPLY, {"state": state}, {"state": item.state})
+        mark_changed(item, decisions.APPLY, {"state": state}, {"state": item.end_state})
     for side, values in (("before", found), ("after", wished)):
         told = {name: f"(value {fingerprint(key, values[name])})" for name in names if name in values}
         item.result["diff"][side]["secrets"] = told
@@ -144,3 +169,12 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
 def mark_changed(item: Item, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Note what is done, and what it changes."""
     item.result.update(changed=True, action=action, diff={"before": before, "after": after})
+
+
+def mark_failed(item: Item, error: Exception) -> None:
+    """Note that it did not get there, why, and whether its predecessor serves again."""
+    item.result.update(error=str(error), state="failed")
+    if isinstance(error, RolloutError):
+        item.result["rolled_back"] = bool(error.rolled_back)
+        if error.rolled_back:
+            item.result["reason"] = error.rolled_back

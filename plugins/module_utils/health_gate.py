@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 
 if TYPE_CHECKING:
@@ -25,11 +26,14 @@ class Interrupted(RolloutError):
     """The run was asked to stop; the next one goes on from here."""
 
 
-def wait_healthy(client: DockerClient, container_id: str, timeout: float, stop: threading.Event) -> None:
+def wait_healthy(
+    client: DockerClient, container_id: str, timeout: float, stop: threading.Event, was_paused: bool = False
+) -> None:
     """Return when the container is healthy.
 
     :param timeout: seconds.
     :param stop: set by whoever wants the run to end.
+    :param was_paused: what its health check said until now counts for nothing: no check succeeds in a paused one.
     :raises RolloutError: it died, restarts, is unhealthy, or was not healthy in time; with its last log lines.
     :raises Interrupted: ``stop`` was set.
     """
@@ -37,6 +41,7 @@ def wait_healthy(client: DockerClient, container_id: str, timeout: float, stop: 
     begin_epoch = time.time()
     pause = _FIRST_PAUSE
     restarts: Optional[int] = None
+    stale: Optional[str] = None
     while True:
         details = client.api.inspect_container(container_id)
         state = details["State"]
@@ -47,27 +52,38 @@ def wait_healthy(client: DockerClient, container_id: str, timeout: float, stop: 
         if restarted or state["Status"] not in ("running", "created"):
             code = _exit_code(client, container_id, state, begin_epoch)
             oom = ", killed for want of memory" if state.get("OOMKilled") else ""
-            raise RolloutError(f"it died with exit code {code}{oom}.{last_lines(client, container_id)}")
+            lines = log_lines(client, container_id)
+            details = {"exit_code": code, "oom": bool(state.get("OOMKilled")), "last_lines": lines}
+            raise RolloutError(f"it died with exit code {code}{oom}.{_ending(lines)}", states.FAILED, details)
         health = state.get("Health")
         status = str(health["Status"]) if health else ""
         if status == "healthy" or (not health and state["Status"] == "running" and waited >= LIVED_SECONDS):
             return
-        if status == "unhealthy":
-            raise RolloutError(f"it is unhealthy: {_last_output(health)}{last_lines(client, container_id)}")
+        checks = (health or {}).get("Log") or []
+        if stale is None:
+            stale = str(checks[-1]["Start"]) if was_paused and checks else ""
+        if status == "unhealthy" and checks[-1]["Start"] != stale:
+            lines = log_lines(client, container_id)
+            raise RolloutError(f"it is unhealthy: {_last_output(health)}{_ending(lines)}", states.UNHEALTHY)
         if waited >= timeout:
             raise RolloutError(
                 f"it was not healthy within {timeout:g} seconds: "
-                f"{_last_output(health)}{last_lines(client, container_id)}"
+                f"{_last_output(health)}{_ending(log_lines(client, container_id))}",
+                states.UNHEALTHY,
             )
         if stop.wait(min(pause, max(timeout - waited, 0.01))):
             raise Interrupted("the run was interrupted while it waited for it to be healthy; the next run goes on.")
         pause = min(pause * 1.2, _LONGEST_PAUSE)
 
 
-def last_lines(client: DockerClient, container_id: str) -> str:
-    """The container's last log lines, as the end of a message."""
+def log_lines(client: DockerClient, container_id: str) -> list[str]:
+    """The container's last log lines."""
     raw = client.api.logs(container_id, stdout=True, stderr=True, tail=LOG_LINES)
-    text = raw.decode("utf-8", "replace").strip()
+    return list(raw.decode("utf-8", "replace").strip().splitlines())
+
+
+def _ending(lines: list[str]) -> str:
+    text = "\n".join(lines)
     return f"\nLast lines of its log:\n{text}" if text else "\nIts log is empty."
 
 

@@ -75,7 +75,7 @@ def _acquire(descriptor: int, path: str, timeout: float, notify: Optional[Callab
 def _write_holder(descriptor: int, purpose: str) -> None:
     holder = {
         "pid": os.getpid(),
-        "user": _user(),
+        "user": user_name(),
         "host": socket.gethostname(),
         "purpose": purpose,
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -93,7 +93,8 @@ def _holder_text(descriptor: int) -> str:
         return "Another run"
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this; behind sudo, who called it."""
     try:
         return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

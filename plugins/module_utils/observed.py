@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 LABEL_WORKSPACE = "codeopen.workspace"
+LABEL_RECIPE = "codeopen.recipe"
 LABEL_SPEC = "codeopen.spec"
 LABEL_IMAGE = "codeopen.image"
 LABEL_TIER = "codeopen.tier"
@@ -30,6 +32,7 @@ class Container:
 
     :ivar state: the engine's word: created, running, paused, restarting, exited or dead.
     :ivar health: healthy, unhealthy, starting, or none for a container without a health check or not running.
+    :ivar exit_code: of one that ended.
     """
 
     id: str
@@ -38,6 +41,7 @@ class Container:
     state: str
     health: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int = 0
 
     @property
     def workspace(self) -> str:
@@ -94,6 +98,7 @@ def parse_container(row: Mapping[str, Any]) -> Container:
         state=str(row.get("State", "")),
         health=_health(str(row.get("Status", ""))),
         labels=row.get("Labels") or {},
+        exit_code=_exit_code(str(row.get("Status", ""))),
     )
 
 
@@ -119,6 +124,11 @@ def _health(status: str) -> str:
         if status.endswith(text):
             return health
     return "none"
+
+
+def _exit_code(status: str) -> int:
+    match = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
+    return int(match.group(1)) if match else 0
 
 
 def _json_object(text: Optional[str]) -> dict[str, Any]:

@@ -168,14 +168,19 @@ def _host_port_clashes(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _workspace(
-    request: Request, resolution: Resolution | None, layer_recipe: str, problems: list[str]
+    request: Request,
+    resolution: Resolution | None,
+    layer_recipe: str,
+    tier_limits: Mapping[str, int],
+    problems: list[str],
 ) -> dict[str, Any]:
     if resolution is None:
         # What is to be removed needs nothing but its name.
         return {
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
-            "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0, "state": "absent",
+            "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0,
+            "owner": "", "limits": {}, "checks": [], "state": "absent",
         }  # fmt: skip
     return {
         "name": request.name,
@@ -192,6 +197,9 @@ def _workspace(
         "environment": dict(sorted(request.environment.items())),
         "runtime": resolution.runtime.as_dict(),
         "gpus": request.gpus or (-1 if resolution.requires_gpus else 0),
+        "owner": request.owner,
+        "limits": {**tier_limits, **request.limits},
+        "checks": request.checks,
         "state": request.state,
     }
 
@@ -230,7 +238,7 @@ def make_plan(
             problems.append(f"workspace '{request.name}': is listed twice; each name may be there once")
         names.add(request.name)
         if request.state == "absent":
-            result.append(_workspace(request, None, "", problems))
+            result.append(_workspace(request, None, "", {}, problems))
             continue
         key = (request.flavor, tuple(sorted(set(request.addons))), request.tier)
         try:
@@ -245,7 +253,8 @@ def make_plan(
             continue
         if resolution.image not in tops:
             tops[resolution.image] = layers.add(resolution)
-        result.append(_workspace(request, resolution, tops[resolution.image]["recipe"], problems))
+        tier_limits = catalogue.tier_limits.get(resolution.tier, {})
+        result.append(_workspace(request, resolution, tops[resolution.image]["recipe"], tier_limits, problems))
     problems.extend(_host_port_clashes(result))
     if problems:
         raise PlanError(problems)

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import explain
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, RolloutError
@@ -23,6 +24,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate im
     Interrupted,
     wait_healthy,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_WORKSPACE,
     PREVIOUS_SUFFIX,
@@ -58,7 +60,7 @@ def engine_words(doing: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """How patient a rollout is; all in seconds."""
+    """How patient a rollout is; both in seconds."""
 
     health_timeout: float
     stop_timeout: int
@@ -68,6 +70,8 @@ class Rollout:
     """Changes to the containers of one workspace.
 
     :param stop: set by whoever wants the run to end; each step looks at it.
+    :param journal: where the workspace's states are written down.
+    :param gate: checks of the workspace after its health; raises RolloutError.
     """
 
     def __init__(
@@ -77,6 +81,8 @@ class Rollout:
         store: SecretsStore,
         settings: RolloutSettings,
         stop: threading.Event,
+        journal: Journal,
+        gate: Callable[[str], None],
     ) -> None:
         self._client = client
         self._api: Any = client.api
@@ -85,21 +91,25 @@ class Rollout:
         self._store = store
         self._settings = settings
         self._stop = stop
+        self._journal = journal
+        self._gate = gate
 
-    def create(self, spec: ContainerSpec, network: str, start: bool) -> None:
-        """A new container, healthy if it is to be started.
+    def create(self, spec: ContainerSpec, network: str, start: bool) -> str:
+        """A new container, healthy if it is to be started; its id.
 
         One that does not get healthy is stopped and kept: its log is all that its owner has.
         """
         self._write_files(network)
-        container_id = self._create(spec)
+        container_id = self._create(spec, "asked for")
         if start:
             self.start(container_id)
+        return container_id
 
     def start(self, container_id: str, restart: bool = False) -> None:
         """Start a container that is there and wait until it is healthy; stop it if it is not."""
         self._check_stop()
         try:
+            self._note(states.RESTARTING if restart else states.STARTING, "asked for")
             with engine_words(f"Starting {self._name}"):
                 if restart:
                     self._api.restart(container_id, timeout=self._settings.stop_timeout)
@@ -109,21 +119,49 @@ class Rollout:
         except Interrupted:
             raise
         except RolloutError as error:
-            self._stop_container(container_id)
+            self._stop_container(container_id, "it did not get healthy")
             raise RolloutError(
-                f"{error}\nIt is stopped and kept: 'docker logs {self._name}' shows all of it."
+                f"{error}\nIt is stopped and kept: 'docker logs {self._name}' shows all of it.",
+                error.state,
+                error.details,
             ) from error
+
+    def pause(self, container_id: str) -> None:
+        """Freeze the processes of a container that runs."""
+        self._check_stop()
+        with engine_words(f"Pausing {self._name}"):
+            self._api.pause(container_id)
+        self._note(states.PAUSED, "asked for")
 
     def unpause(self, container_id: str) -> None:
         """Let a paused container go on, and wait until it is healthy."""
         with engine_words(f"Unpausing {self._name}"):
             self._api.unpause(container_id)
-        self.wait(container_id)
+        self.wait(container_id, was_paused=True)
 
-    def wait(self, container_id: str) -> None:
-        """Wait until it is healthy."""
-        with engine_words(f"Waiting for {self._name}"):
-            wait_healthy(self._client, container_id, self._settings.health_timeout, self._stop)
+    def apply(self, container_id: str, changes: dict[str, Any]) -> None:
+        """Change limits of a container, whether it runs or not, without another start of it.
+
+        :param changes: in the words of the engine's request.
+        """
+        self._check_stop()
+        # The SDK's own method has no word for some of them.
+        with engine_words(f"Changing limits of {self._name}"):
+            answer = self._api._post_json(self._api._url("/containers/{0}/update", container_id), data=changes)
+            self._api._raise_for_status(answer)
+
+    def wait(self, container_id: str, was_paused: bool = False) -> None:
+        """Wait until it is healthy and passes its checks."""
+        try:
+            with engine_words(f"Waiting for {self._name}"):
+                wait_healthy(self._client, container_id, self._settings.health_timeout, self._stop, was_paused)
+                self._gate(container_id)
+        except Interrupted:
+            raise
+        except RolloutError as error:
+            self._note(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
+            raise
+        self._note(states.RUNNING, "it is healthy")
 
     def update(self, old: Container, spec: ContainerSpec, network: str, was_serving: bool) -> None:
         """Put a new container in the place of ``old``, which comes back if the new one does not get healthy.
@@ -132,7 +170,7 @@ class Rollout:
         """
         self._check_stop()
         network_before = self._store.network()
-        self._stop_container(old.id)
+        self._stop_container(old.id, "its successor comes")
         with engine_words(f"Renaming {self._name}"):
             self._api.rename(old.id, self._name + PREVIOUS_SUFFIX)
         self._prove(None, old, spec, network, network_before, was_serving)
@@ -154,7 +192,8 @@ class Rollout:
         try:
             self._write_files(network)
             if new_id is None:
-                new_id = self._create(spec)
+                new_id = self._create(spec, "an update")
+            self._note(states.STARTING, "an update")
             with engine_words(f"Starting {self._name}"):
                 self._api.start(new_id)
             self.wait(new_id)
@@ -162,6 +201,7 @@ class Rollout:
             raise
         except (RolloutError, EngineError) as error:
             reason = f"The update failed: {error}"
+            details = error.details if isinstance(error, RolloutError) else {}
             try:
                 self._store.write_network(network_before)
                 self._put_back(new_id, old, was_serving)
@@ -170,10 +210,14 @@ class Rollout:
             except (RolloutError, EngineError) as second:
                 raise RolloutError(
                     f"{reason}\nThe previous container could not be put back: {second}\n"
-                    f"It is kept as {self._name} or {self._name}{PREVIOUS_SUFFIX}; the next run tries again."
+                    f"It is kept as {self._name} or {self._name}{PREVIOUS_SUFFIX}; the next run tries again.",
+                    states.FAILED,
+                    details,
                 ) from error
             state = "put back and healthy again" if was_serving else "put back, stopped as it was"
-            raise RolloutError(f"{reason}\nThe previous container is {state}.") from error
+            raise RolloutError(
+                f"{reason}\nThe previous container is {state}.", states.FAILED, details, rolled_back=str(error)
+            ) from error
         self.remove_container(old.id)
 
     def _put_back(self, new_id: Optional[str], old: Container, was_serving: bool) -> None:
@@ -182,7 +226,10 @@ class Rollout:
         with engine_words(f"Putting back {self._name}"):
             self._api.rename(old.id, self._name)
             if was_serving:
+                self._note(states.STARTING, "the update failed: its predecessor is put back")
                 self._api.start(old.id)
+            else:
+                self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
         if was_serving:
             self.wait(old.id)
 
@@ -196,7 +243,7 @@ class Rollout:
     def halt(self, container_id: str) -> None:
         """Stop a container that runs."""
         self._check_stop()
-        self._stop_container(container_id)
+        self._stop_container(container_id, "asked for")
 
     def remove(self, observed: Observed) -> None:
         """Stop and remove all containers of the workspace; volumes stay."""
@@ -204,8 +251,9 @@ class Rollout:
         for container in (observed.current, observed.previous):
             if container is not None:
                 if container.state in ("running", "restarting", "paused"):
-                    self._stop_container(container.id)
+                    self._stop_container(container.id, "it is to be removed")
                 self.remove_container(container.id)
+        self._note(states.REMOVED, "asked for")
 
     def volumes(self) -> list[str]:
         """The workspace's volumes on this engine."""
@@ -229,14 +277,22 @@ class Rollout:
         self._store.ensure_password()
         self._store.write_network(network)
 
-    def _create(self, spec: ContainerSpec) -> str:
+    def _create(self, spec: ContainerSpec, cause: str) -> str:
         self._check_stop()
         with engine_words(f"Creating {self._name}"):
-            return str(self._api.create_container_from_config(spec.request, self._name)["Id"])
+            container_id = str(self._api.create_container_from_config(spec.request, self._name)["Id"])
+        self._note(states.CREATED, cause)
+        return container_id
 
-    def _stop_container(self, container_id: str) -> None:
+    def _stop_container(self, container_id: str, cause: str) -> None:
         with engine_words(f"Stopping {self._name}"):
             self._api.stop(container_id, timeout=self._settings.stop_timeout)
+        # One that has failed stays failed, whoever sweeps up after it.
+        if self._journal.state(self._workspace) != states.FAILED:
+            self._note(states.STOPPED, cause)
+
+    def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
+        self._journal.move(self._workspace, state, cause, details)
 
     def _check_stop(self) -> None:
         if self._stop.is_set():

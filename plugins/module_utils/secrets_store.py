@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host keeps about each workspace: its secrets, mounted read-only into it, and its ports.
+"""What a host keeps about each workspace: its secrets, mounted read-only into it, its ports, and its configuration.
 
 The directory of secrets is mounted, not its files, so that a running workspace sees a new value at once.
 
@@ -66,6 +66,7 @@ class SecretsStore:
         self.password_file = os.path.join(self.secrets_dir, "password")
         self._network_file = os.path.join(self.secrets_dir, "network")
         self._ports_file = os.path.join(self.path, "ports.json")
+        self._asked_file = os.path.join(self.path, "asked.json")
 
     @property
     def exists(self) -> bool:
@@ -132,6 +133,21 @@ class SecretsStore:
         if ports != self.ports():
             self._ensure_directories()
             _write(self._ports_file, json.dumps(ports, sort_keys=True) + "\n", 0o600, None)
+
+    def asked(self) -> dict[str, Any]:
+        """The configuration that was last asked for and is in force, for people to compare; empty before the first."""
+        try:
+            value = json.loads(_read(self._asked_file) or "{}")
+        except ValueError:
+            # Nothing depends on it: the next run that changes anything writes it anew.
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def write_asked(self, configuration: Mapping[str, Any]) -> None:
+        """Record the configuration that is in force."""
+        if configuration != self.asked():
+            self._ensure_directories()
+            _write(self._asked_file, json.dumps(configuration, sort_keys=True) + "\n", 0o600, None)
 
     def purge(self) -> None:
         """Remove all of it."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import schema
-from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import NAME, Catalogue
+from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, NAME, Catalogue
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
-STATES = ("started", "stopped", "absent")
+STATES = ("started", "stopped", "restarted", "paused", "absent")
 _LONGEST_NAME = 40
 _ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f:]+\]?"
 _PUBLISHED = re.compile(rf"(?:({_ADDRESS}):)?([0-9]{{1,5}})")
@@ -43,6 +43,9 @@ class Request:
     environment: dict[str, str] = field(default_factory=dict)
     gpus: int = 0
     state: str = "started"
+    owner: str = ""
+    limits: dict[str, int] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _name(value: Any, where: str, problems: list[str]) -> Any:
@@ -81,10 +84,18 @@ def _gpus(value: Any, where: str, problems: list[str]) -> int:
 
 
 _ADDRESS_CHECK = schema.text(_ADDRESS, "an IP address such as 127.0.0.1 or 0.0.0.0")
-_PORT = schema.record(
-    {"container": schema.whole(1, 65535), "host": schema.whole(1, 65535), "address": _ADDRESS_CHECK}
-)
+_PORT = schema.record({"container": schema.whole(1, 65535), "host": schema.whole(1, 65535), "address": _ADDRESS_CHECK})
 _VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and underscores")
+_CHECK = schema.record(
+    {
+        "http": schema.text(NAME, "a port's name, such as web"),
+        "path": schema.text(r"/\S*", "a path that begins with '/'"),
+        "status": schema.whole(100, 599),
+        "tcp": schema.text(NAME, "a port's name, such as web"),
+        "command": schema.list_of(schema.text()),
+        "timeout": schema.whole(0, 3600),
+    }
+)
 _REQUEST = schema.record(
     {
         "name": _name,
@@ -97,6 +108,9 @@ _REQUEST = schema.record(
         "environment": schema.mapping(_VARIABLE, schema.scalar_text),
         "gpus": _gpus,
         "state": schema.one_of(*STATES),
+        "owner": schema.text(NAME, "lower-case letters, digits and single hyphens between them"),
+        "limits": LIMITS,
+        "checks": schema.list_of(_CHECK),
     },
     required=("name",),
 )
@@ -131,4 +145,7 @@ def parse_request(catalogue: Catalogue, value: Any, number: int, problems: list[
         environment=fields.get("environment", {}),
         gpus=fields.get("gpus", 0),
         state=fields.get("state", "started"),
+        owner=fields.get("owner", ""),
+        limits=fields.get("limits", {}),
+        checks=fields.get("checks", []),
     )

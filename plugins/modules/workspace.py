@@ -134,13 +134,73 @@ options:
         description: How many GPUs it gets, V(-1) for all.
         type: int
         default: 0
+      limits:
+        description: Further limits, which come from its tier. C(swap) and C(pids) are changed without a restart.
+        type: dict
+        suboptions:
+          swap:
+            description: Bytes of swap it may use beside its memory. Without this none.
+            type: int
+          pids:
+            description: How many processes and threads it may have. Without this 4096.
+            type: int
+          shm:
+            description: Bytes of C(/dev/shm), which count as memory. Without this 64 MiB.
+            type: int
+          open_files:
+            description: How many files a process of it may open. Without this what the engine gives by itself.
+            type: int
+          log_size:
+            description: Bytes of its output that the engine keeps. Without this 30 MB.
+            type: int
+      owner:
+        description:
+          - Whose it is. Workspaces of an owner share a network, where they find each other by name; those of
+            different owners do not reach each other.
+          - Workspaces without an owner share a network, too.
+        type: str
+        default: ''
+      checks:
+        description:
+          - What has to work besides its health before it counts as started. When one does not, an update is rolled
+            back.
+          - Each names one of C(http), C(tcp) and C(command).
+        type: list
+        elements: dict
+        suboptions:
+          http:
+            description: Name of a port that has to answer a GET request.
+            type: str
+          path:
+            description: What is asked for.
+            type: str
+            default: /
+          status:
+            description: The HTTP status that has to come.
+            type: int
+            default: 200
+          tcp:
+            description: Name of a port that has to accept a connection.
+            type: str
+          command:
+            description: A command that has to succeed in the container.
+            type: list
+            elements: str
+          timeout:
+            description: Seconds during which it is tried again.
+            type: float
+            default: 30
       state:
         description:
           - With V(started) it is there, as described, running and healthy.
+          - With V(restarted) it is the same, and has been started anew by this task, which therefore always changes
+            something.
           - With V(stopped) it is there and does not run. What changed in its description is applied when it is started.
+          - With V(paused) it is there and its processes are frozen; they keep their memory and use no CPU.
+            What changed in its description is applied when it is started.
           - With V(absent) its container is gone.
         type: str
-        choices: [started, stopped, absent]
+        choices: [started, stopped, restarted, paused, absent]
         default: started
   secrets:
     description:
@@ -159,6 +219,16 @@ options:
     description: How many workspaces are worked on at once.
     type: int
     default: 8
+  canary:
+    description:
+      - How many of the workspaces that change go first. When one of them fails, the others stay as they are.
+      - How many go at once is O(parallel); across hosts it is the play's C(serial).
+    type: int
+    default: 0
+  max_failures:
+    description: After how many failures no further workspace is changed. V(0) goes on to the end of the list.
+    type: int
+    default: 0
   health_timeout:
     description: Seconds that a container may take to become healthy.
     type: float
@@ -253,8 +323,9 @@ workspaces:
       sample: started
     action:
       description:
-        - What was done, one of V(none), V(create), V(update), V(start), V(restart), V(stop), V(remove), V(apply)
-          for what reached it without a restart, and V(recover) for the end of an interrupted update.
+        - What was done, one of V(none), V(create), V(update), V(start), V(restart), V(stop), V(pause), V(remove),
+          V(apply) for limits and secrets that reached it without a restart, and V(recover) for the end of an
+          interrupted update.
       returned: always
       type: str
       sample: create
@@ -291,6 +362,24 @@ workspaces:
       description: Why it failed.
       returned: when it failed
       type: str
+    rolled_back:
+      description: Whether the update failed and the previous container serves again, or stands still as before.
+      returned: when it failed
+      type: bool
+    reason:
+      description: What the new container died of, or what was wrong with it.
+      returned: when it was rolled back
+      type: str
+    held_back:
+      description: Whether nothing was done to it, because too many others had failed.
+      returned: when it was
+      type: bool
+run:
+  description:
+    - By what the history that M(codeopen.workspaces.workspace_info) returns knows this run.
+  returned: out of check mode
+  type: str
+  sample: 5f2a9c03b1de
 """
 
 import json
@@ -300,12 +389,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import network_file
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet, FleetSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
 
 
 def argument_spec() -> dict[str, Any]:
@@ -315,6 +408,15 @@ def argument_spec() -> dict[str, Any]:
         "container": {"type": "int", "required": True},
         "host": {"type": "int"},
         "address": {"type": "str", "default": "127.0.0.1"},
+    }
+    limits = ("swap", "pids", "shm", "open_files", "log_size")
+    check = {
+        "http": {"type": "str"},
+        "path": {"type": "str", "default": "/"},
+        "status": {"type": "int", "default": 200},
+        "tcp": {"type": "str"},
+        "command": {"type": "list", "elements": "str"},
+        "timeout": {"type": "float", "default": 30},
     }
     volume = {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}}
     granted = {
@@ -337,7 +439,10 @@ def argument_spec() -> dict[str, Any]:
         "environment": {"type": "dict"},
         "runtime": {"type": "dict", "options": granted},
         "gpus": {"type": "int", "default": 0},
-        "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+        "limits": {"type": "dict", "options": {name: {"type": "int"} for name in limits}},
+        "owner": {"type": "str", "default": ""},
+        "checks": {"type": "list", "elements": "dict", "options": check},
+        "state": {"type": "str", "choices": list(STATES), "default": "started"},
     }
     return {
         "workspaces": {"type": "list", "elements": "dict", "required": True, "options": workspace},
@@ -345,6 +450,8 @@ def argument_spec() -> dict[str, Any]:
         "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
         "docker_host": {"type": "str"},
         "parallel": {"type": "int", "default": 8},
+        "canary": {"type": "int", "default": 0},
+        "max_failures": {"type": "int", "default": 0},
         "health_timeout": {"type": "float", "default": 180},
         "stop_timeout": {"type": "int", "default": 10},
         "port_range": {"type": "str", "default": "20000-29999"},
@@ -366,8 +473,8 @@ def wished(parameters: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def run(module: AnsibleModule, stop: threading.Event) -> list[dict[str, Any]]:
-    """Bring the workspaces to their states and give their results."""
+def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str]:
+    """Bring the workspaces to their states and give their results, and the name of the run."""
     parameters = module.params
     settings = FleetSettings(
         state_dir=parameters["state_dir"],
@@ -378,16 +485,18 @@ def run(module: AnsibleModule, stop: threading.Event) -> list[dict[str, Any]]:
         rollout=RolloutSettings(parameters["health_timeout"], parameters["stop_timeout"]),
         check_mode=module.check_mode,
         secrets=json.loads(parameters["secret_values"]) if parameters["secret_values"] else parameters["secrets"],
+        canary=parameters["canary"],
+        max_failures=parameters["max_failures"],
     )
     workspaces = wished(parameters)
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
-        fleet = Fleet(client, settings, stop)
         if module.check_mode:
-            return fleet.converge(workspaces)
+            return Fleet(client, settings, Journal(None), stop).converge(workspaces), ""
         lock = f"{settings.state_dir}/locks/workspaces.lock"
         with host_lock(lock, "a run over workspaces", parameters["lock_timeout"], module.warn):
-            return fleet.converge(workspaces)
+            journal = Journal(Records(settings.state_dir))
+            return Fleet(client, settings, journal, stop).converge(workspaces), journal.run
     finally:
         client.close()
 
@@ -410,7 +519,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, frame: stop.set())
     try:
-        results = run(module, stop)
+        results, name = run(module, stop)
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
     outcome: dict[str, Any] = {
@@ -422,6 +531,8 @@ def main() -> None:
             if "diff" in result
         ],
     }
+    if name:
+        outcome["run"] = name
     message = failure(results, stop.is_set())
     if message:
         module.fail_json(msg=message, **outcome)

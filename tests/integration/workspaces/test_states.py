@@ -63,7 +63,7 @@ def test_the_container_is_what_the_plan_says(host: Host) -> None:
     assert limits["PidsLimit"] == 4096
     assert limits["RestartPolicy"]["Name"] == "unless-stopped"
     assert limits["PortBindings"]["4096/tcp"][0]["HostIp"] == "127.0.0.1"
-    assert limits["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+    assert limits["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10000000", "max-file": "3"}}
     volume = host.client.api.inspect_volume(f"codeopen-{host.name('one')}-home")
     assert volume["Labels"]["codeopen.workspace"] == host.name("one")
 
@@ -95,14 +95,12 @@ def test_the_password_is_a_file_and_nothing_else(host: Host) -> None:
     ("change", "key"),
     [
         ({"environment": {"TEXT": "other"}}, "environment"),
-        ({"cpus": 0.25}, "cpus"),
-        ({"memory": 128 * 1024 * 1024}, "memory"),
-        ({"tier": "builder"}, "tier"),
+        ({"limits": {"shm": 2 * 1024 * 1024}}, "shm"),
         ({"volumes": [{"name": "home", "path": "/home/other"}]}, "volumes"),
         ({"ports": [{"name": "web", "container": 4096}, {"name": "more", "container": 4097}]}, "ports"),
         ({"ports": [{"name": "web", "container": 4096, "address": "127.0.0.2"}]}, "ports"),
     ],
-    ids=["environment", "cpus", "memory", "tier", "volumes", "ports", "address"],
+    ids=["environment", "shm", "volumes", "ports", "address"],
 )
 def test_every_change_is_told_done_and_not_done_again(host: Host, change: dict[str, Any], key: str) -> None:
     host.ok(host.entry("one"))
@@ -117,6 +115,56 @@ def test_every_change_is_told_done_and_not_done_again(host: Host, change: dict[s
     assert not host.ok(entry)["changed"]
     assert not host.ok(entry, check_mode=True)["changed"]
     assert host.container("one", "--previous") is None
+
+
+def test_limits_and_tier_reach_a_running_workspace(host: Host) -> None:
+    host.ok(host.entry("one"))
+    before = host.started("one")
+    memory = 128 * 1024 * 1024
+    entry = host.entry("one", tier="builder", cpus=0.25, memory=memory, limits={"pids": 100, "swap": 1024 * 1024})
+    told = only(host.ok(entry, check_mode=True))
+    assert (told["action"], set(told["diff"]["after"])) == (
+        "apply",
+        {"state", "tier", "cpus", "memory", "pids", "swap"},
+    )
+    done = only(host.ok(entry))
+    assert (done["action"], done["diff"]) == ("apply", told["diff"])
+    assert host.started("one") == before
+    found = (host.container("one") or {})["HostConfig"]
+    assert (found["NanoCpus"], found["Memory"], found["PidsLimit"]) == (250_000_000, memory, 100)
+    # Where the limit is depends on the kernel's version of control groups.
+    container = host.client.containers.get(f"codeopen-{host.name('one')}")
+    inside = container.exec_run("cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes").output
+    assert str(memory).encode() in inside
+    assert not host.ok(entry)["changed"]
+    # Somebody else's change is mended as well.
+    host.client.api.update_container(f"codeopen-{host.name('one')}", restart_policy={"Name": "no"})
+    mended = only(host.ok(entry))
+    assert (mended["action"], mended["diff"]["after"]) == (
+        "apply",
+        {"state": "started", "restart_policy": "unless-stopped"},
+    )
+    assert host.started("one") == before
+
+
+def test_restarted_paused_and_started_again(host: Host) -> None:
+    first = only(host.ok(host.entry("one")))
+    before = host.started("one")
+    assert only(host.ok(host.entry("one", state="restarted"), check_mode=True))["action"] == "restart"
+    again = only(host.ok(host.entry("one", state="restarted")))
+    assert (again["action"], again["state"]) == ("restart", "started")
+    assert (host.started("one")[0], host.started("one")[1] != before[1]) == (before[0], True)
+    paused = host.entry("one", state="paused")
+    assert only(host.ok(paused, check_mode=True))["diff"]["after"] == {"state": "paused"}
+    assert only(host.ok(paused))["action"] == "pause"
+    assert (host.container("one") or {})["State"]["Status"] == "paused"
+    assert not host.ok(paused)["changed"]
+    back = only(host.ok(host.entry("one")))
+    assert (back["action"], back["diff"]["before"]) == ("start", {"state": "paused"})
+    assert get(first["urls"]["web"]) == "healthy"
+    host.ok(host.entry("one", state="stopped"))
+    assert only(host.ok(paused))["action"] == "pause"
+    assert (host.container("one") or {})["State"]["Status"] == "paused"
 
 
 def test_the_network_reaches_the_workspace_and_is_not_shown(host: Host) -> None:

@@ -48,9 +48,10 @@ def digest(ports: Any = None, settings: Settings = SETTINGS, **changes: Any) -> 
     "change",
     [
         {"image": "codeopen-js:0.1.0"},
-        {"tier": "creator"},
-        {"cpus": 1.5},
-        {"memory": 2 * 1024**3},
+        {"owner": "ada"},
+        {"limits": {"shm": 2 * 1024**3}},
+        {"limits": {"open_files": 1024}},
+        {"limits": {"log_size": 3_000_000}},
         {"gpus": -1},
         {"runtime": {"devices": ["/dev/fuse"]}},
         {"runtime": {"privileged": True}},
@@ -70,16 +71,25 @@ def test_a_change_changes_the_digest(change: dict[str, Any]) -> None:
         assert build(entry(**change), PORTS, SETTINGS).digest != digest()
 
 
-@pytest.mark.parametrize(
-    "change", [{"image_id": "sha256:2"}, {"network": "https_proxy=http://q\n"}, {"network": ""}, {"host_cpus": 1}]
-)
+@pytest.mark.parametrize("change", [{"image_id": "sha256:2"}, {"network": "https_proxy=http://q\n"}, {"network": ""}])
 def test_a_change_of_the_host_changes_the_digest(change: dict[str, Any]) -> None:
     assert digest(settings=dataclasses.replace(SETTINGS, **change)) != digest()
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"state": "stopped"}, {"environment": {"B": "2", "A": "1"}}, {"flavor": "x"}, {"recipe": "y"}, {"disk": 1}],
+    [
+        {"state": "stopped"},
+        {"tier": "creator"},
+        {"cpus": 1.5},
+        {"memory": 2 * 1024**3},
+        {"limits": {"pids": 99}},
+        {"checks": [{"tcp": "web"}]},
+        {"environment": {"B": "2", "A": "1"}},
+        {"flavor": "x"},
+        {"recipe": "y"},
+        {"disk": 1},
+    ],
 )
 def test_what_does_not_matter_does_not(change: dict[str, Any]) -> None:
     assert digest(**change) == digest()
@@ -135,7 +145,13 @@ def test_good_names_are_not(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"state": "paused"}, "state is 'paused': expected one of started, stopped, absent"),
+        ({"state": "asleep"}, "state is 'asleep': expected one of started, stopped, restarted, paused, absent"),
+        ({"owner": "../x"}, "owner '../x'"),
+        ({"limits": {"pids": 1}}, "limits.pids is 1: expected at least 32"),
+        ({"checks": [{}]}, "check 1: expected one of http, tcp, command, got none"),
+        ({"checks": [{"http": "web", "tcp": "web"}]}, "got http, tcp"),
+        ({"checks": [{"http": "wbe"}]}, "names the port 'wbe', which it has not; it has: web"),
+        ({"checks": [{"http": "web", "path": "x"}]}, "path 'x' does not begin with '/'"),
         ({"image": ""}, "image is missing"),
         ({"cpus": 0}, "cpus is 0: expected a number above 0"),
         ({"memory": 1}, "memory is 1 bytes: expected at least"),

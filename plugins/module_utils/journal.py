@@ -1,0 +1,39 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes down what a run sees and does: each change of a workspace's state, as legal steps with cause, who and run."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import user_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
+from ansible_collections.codeopen.workspaces.plugins.module_utils.states import way
+
+
+class Journal:
+    """The record of one run.
+
+    :param records: None in check mode, which writes nothing.
+    :ivar run: what tells this run from others.
+    """
+
+    def __init__(self, records: Optional[Records]) -> None:
+        self.run = secrets.token_hex(6)
+        self._records = records
+        self._who = user_name()
+        self._states = records.last_states() if records else {}
+
+    def state(self, workspace: str) -> str:
+        """The last known state, empty for one that nothing is known of."""
+        return self._states.get(workspace, "")
+
+    def move(self, workspace: str, state: str, cause: str, details: Optional[Mapping[str, Any]] = None) -> None:
+        """Record that a workspace is in a state now; nothing where it was in it already."""
+        steps = way(self.state(workspace), state, cause, details) if self._records else []
+        if self._records and steps:
+            self._records.add(workspace, steps, self._who, self.run)
+            self._states[workspace] = state

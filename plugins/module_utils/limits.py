@@ -1,0 +1,102 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much of its host a workspace may use, and what of that the engine can change while it runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Where neither the tier nor the workspace says it. Bytes, but for pids and open_files; open_files 0 is what the engine
+# gives by itself: more than its own limit it may be unable to give.
+DEFAULTS: Mapping[str, int] = {
+    "swap": 0,
+    "pids": 4096,
+    "shm": 64 * 1024 * 1024,
+    "open_files": 0,
+    "log_size": 30_000_000,
+}
+SMALLEST: Mapping[str, int] = {"swap": 0, "pids": 32, "shm": 1024 * 1024, "open_files": 0, "log_size": 300_000}
+LOG_FILES = 3
+RESTART_POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
+
+
+def of_entry(entry: Mapping[str, Any]) -> dict[str, int]:
+    """All limits of a workspace of the plan."""
+    given = entry.get("limits") or {}
+    return {name: int(value if given.get(name) is None else given[name]) for name, value in DEFAULTS.items()}
+
+
+def problems(entry: Mapping[str, Any]) -> Iterable[str]:
+    """Limits that nothing could run with."""
+    for name, value in of_entry(entry).items():
+        if value < SMALLEST[name]:
+            yield f"limits.{name} is {value}: expected at least {SMALLEST[name]}."
+
+
+def live(entry: Mapping[str, Any], cpus: float) -> dict[str, Any]:
+    """What the engine can change while a container runs, in its words.
+
+    :param cpus: how many it may use on this host.
+    """
+    limits = of_entry(entry)
+    memory = int(entry["memory"])
+    return {
+        "NanoCpus": int(cpus * 1_000_000_000),
+        "Memory": memory,
+        # The engine's limit of swap is that of both together.
+        "MemorySwap": memory + limits["swap"],
+        "PidsLimit": limits["pids"],
+        "RestartPolicy": dict(RESTART_POLICY),
+    }
+
+
+def fixed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What needs a new container, in the engine's words."""
+    limits = of_entry(entry)
+    files = limits["open_files"]
+    return {
+        "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}] if files else [],
+        "ShmSize": limits["shm"],
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": str(limits["log_size"] // LOG_FILES), "max-file": str(LOG_FILES)},
+        },
+    }
+
+
+def words(host_config: Mapping[str, Any]) -> dict[str, Any]:
+    """What can be changed, as people write it, from the engine's words. What it has no word for is left out."""
+    found: dict[str, Any] = {}
+    memory = int(host_config.get("Memory") or 0)
+    if host_config.get("NanoCpus"):
+        found["cpus"] = host_config["NanoCpus"] / 1_000_000_000
+    if memory:
+        found["memory"] = memory
+    if memory and int(host_config.get("MemorySwap") or 0) >= memory:
+        found["swap"] = int(host_config["MemorySwap"]) - memory
+    if host_config.get("PidsLimit"):
+        found["pids"] = int(host_config["PidsLimit"])
+    if host_config.get("RestartPolicy"):
+        found["restart_policy"] = str(host_config["RestartPolicy"].get("Name") or "no")
+    return found
+
+
+def changes(found: Mapping[str, Any], wished: Mapping[str, Any]) -> dict[str, Any]:
+    """Which of the wished settings, in the engine's words, a container has not.
+
+    What the kernel cannot limit the engine drops, and says nothing or -1 of it ever after; that is no difference.
+    """
+    dropped = (None, -1, 0)
+    differing = {}
+    for key, value in wished.items():
+        have = found.get(key)
+        if key in ("MemorySwap", "PidsLimit") and have in dropped:
+            continue
+        if have != value:
+            differing[key] = value
+    # The engine takes the two together only, since neither may be above the other meanwhile.
+    if {"Memory", "MemorySwap"} & set(differing):
+        differing.update({key: wished[key] for key in ("Memory", "MemorySwap")})
+    return differing

@@ -1,0 +1,63 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's networks of workspaces: one for each owner, so that workspaces of different owners do not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SHARED_NETWORK, network_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import NOT_FOUND, engine_words
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LABEL_OWNER = "codeopen.owner"
+
+
+class Networks:
+    """The networks on one engine. Whoever changes them holds the lock of the host's workspaces."""
+
+    def __init__(self, client: DockerClient) -> None:
+        self._api: Any = client.api
+
+    def ensure(self, owners: Iterable[str]) -> None:
+        """Make the networks of these owners that are missing; an empty owner is that of the shared network.
+
+        :raises EngineError: the engine has no addresses left for one, say.
+        """
+        with engine_words("Listing networks"):
+            there = {network["Name"] for network in self._api.networks()}
+        for owner in sorted(set(owners)):
+            name = network_name(owner)
+            if name in there:
+                continue
+            try:
+                with engine_words(f"Creating network {name}"):
+                    self._api.create_network(name, driver="bridge", labels={LABEL_OWNER: owner}, check_duplicate=True)
+            except EngineError as error:
+                if "address pool" in str(error):
+                    raise EngineError(
+                        f"{error}. The engine gives some 30 networks addresses by itself; "
+                        "'default-address-pools' in its configuration gives it more."
+                    ) from error
+                raise
+
+    def remove_unused(self) -> None:
+        """Remove the networks of owners whose last container is gone; the shared one stays."""
+        with engine_words("Listing networks"):
+            names = [network["Name"] for network in self._api.networks(filters={"label": LABEL_OWNER})]
+            # The listing of networks counts only containers that run.
+            used = {
+                name
+                for row in self._api.containers(all=True)
+                for name in (row.get("NetworkSettings") or {}).get("Networks") or {}
+            }
+        for name in names:
+            if name != SHARED_NETWORK and name not in used:
+                with engine_words(f"Removing network {name}"), suppress(*NOT_FOUND):
+                    self._api.remove_network(name)

@@ -1,0 +1,248 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings one workspace of a list to its state: first what is to be done and what it changes, then the doing."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Optional
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
+from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec, Settings, build
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
+    Item,
+    describe,
+    describe_limits,
+    describe_secrets,
+    found_state,
+    mark_changed,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import run_checks
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
+    Rollout,
+    RolloutSettings,
+    engine_words,
+)
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """How a run goes about it.
+
+    :ivar network: what the user set about proxies, mirrors and CA, as the network file's text.
+    :ivar port_range: where free host ports are chosen.
+    :ivar secrets: values by workspace and file name; None leaves what there is.
+    :ivar canary: how many of those that change go first, alone.
+    :ivar max_failures: after how many no other is begun; 0 for never.
+    """
+
+    state_dir: str
+    network: str
+    parallel: int
+    purge: bool
+    port_range: str
+    rollout: RolloutSettings
+    check_mode: bool
+    secrets: Optional[Mapping[str, Mapping[str, str]]] = None
+    canary: int = 0
+    max_failures: int = 0
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the host."""
+
+    id: str
+    recipe: str
+
+
+@dataclass
+class Context:
+    """What all workspaces of a run share.
+
+    :ivar images: by name, None for those that are not on the host.
+    :ivar network_text: the network file as workspaces get it.
+    """
+
+    client: DockerClient
+    settings: FleetSettings
+    stop: threading.Event
+    journal: Journal
+    images: dict[str, Optional[Image]] = field(default_factory=dict)
+    network_text: str = ""
+    cpus: int = 0
+
+
+class WorkspaceRun:
+    """The run over one workspace."""
+
+    def __init__(self, item: Item, context: Context) -> None:
+        self.item = item
+        self._context = context
+        self._settings = context.settings
+        self._api: Any = context.client.api
+        self._rollout = Rollout(
+            context.client, item.name, item.store, context.settings.rollout, context.stop, context.journal, self._gate
+        )
+        self._decision = decisions.Decision(decisions.NONE)
+        self._spec: Optional[ContainerSpec] = None
+        self._limits: dict[str, Any] = {}
+        self._secrets: Optional[Mapping[str, str]] = None
+
+    def prepare(self) -> None:
+        """Find out what is to be done, and say what it changes."""
+        item = self.item
+        self._record_found()
+        if item.state == "absent":
+            self._prepare_removal()
+            return
+        if item.state in ("started", "restarted") or not item.observed.exists:
+            self._spec = self._make_spec()
+            item.notes.extend(self._spec.notes)
+        self._decision = decisions.decide(item.state, item.observed, self._spec.digest if self._spec else "")
+        describe(item, self._decision, self._spec)
+        if self._spec and self._decision.base and self._decision.action != decisions.UPDATE:
+            self._prepare_limits(self._spec, self._decision.base)
+        if self._settings.secrets is not None:
+            self._secrets = self._settings.secrets.get(item.name, {})
+            describe_secrets(item, self._secrets)
+
+    def carry_out(self) -> None:
+        """Do it."""
+        item, decision, spec = self.item, self._decision, self._spec
+        if item.state == "absent":
+            if item.result["changed"]:
+                self._rollout.remove(item.observed)
+                if self._settings.purge:
+                    self._rollout.purge()
+            return
+        if self._secrets is not None:
+            item.store.write_user_secrets(self._secrets)
+        if item.ports and decision.action != decisions.UPDATE and spec is not None:
+            item.store.write_ports(item.ports)
+        if self._limits and decision.base:
+            self._rollout.apply(decision.base.id, self._limits)
+        self._act()
+        if decision.action == decisions.UPDATE:
+            item.store.write_ports(item.ports)
+        if spec is not None:
+            item.store.write_asked(spec.configuration)
+
+    def _record_found(self) -> None:
+        """Write down what became of the workspace since the last run that saw it."""
+        found = self.item.observed.current or self.item.observed.previous
+        journal = self._context.journal
+        recorded = journal.state(self.item.name)
+        if found is None:
+            state = states.observe("", "none", recorded=recorded)
+            if state:
+                journal.move(self.item.name, state, "the engine has no such container")
+            return
+        state = states.observe(found.state, found.health, found.exit_code, recorded=recorded)
+        if state == recorded:
+            return
+        details: dict[str, Any] = {}
+        cause = "found so"
+        if state == states.FAILED:
+            with engine_words(f"Looking at {found.name}"):
+                ended = self._api.inspect_container(found.id)["State"]
+            details = {"exit_code": int(ended["ExitCode"]), "oom": bool(ended.get("OOMKilled"))}
+            cause = f"it died with exit code {details['exit_code']}"
+            cause += ", killed for want of memory" if details["oom"] else ""
+        journal.move(self.item.name, state, cause, details)
+
+    def _prepare_removal(self) -> None:
+        item = self.item
+        self._decision = decisions.decide("absent", item.observed)
+        purges: list[str] = []
+        if self._settings.purge:
+            purges = [f"volume {name}" for name in self._rollout.volumes()]
+            purges += [item.store.path] if item.store.exists else []
+        if self._decision.action == decisions.NONE and not purges:
+            return
+        before = {"state": found_state(item.observed)}
+        if purges:
+            before["kept"] = ", ".join(purges)
+        mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
+
+    def _prepare_limits(self, spec: ContainerSpec, base: Container) -> None:
+        with engine_words(f"Looking at {base.name}"):
+            found = self._api.inspect_container(base.id)["HostConfig"]
+        self._limits = limits.changes(found, spec.live)
+        tier = str(self.item.store.asked().get("tier", base.labels.get(LABEL_TIER, "")))
+        before = dict(limits.words(found), tier=tier)
+        after = dict(limits.words(spec.live), tier=spec.configuration["tier"])
+        if not self._limits:
+            # What the kernel cannot limit is no difference.
+            after = dict(before, tier=after["tier"])
+        describe_limits(self.item, before, after)
+
+    def _make_spec(self) -> ContainerSpec:
+        item = self.item
+        image = self._image()
+        if not self._settings.check_mode:
+            item.store.ensure_password()
+        # In check mode there may be no password yet; fingerprints made with a random key give nothing away.
+        key = item.store.password() or secrets.token_hex()
+        settings = Settings(self._context.cpus, image.id, item.store.secrets_dir, key, self._settings.network)
+        return build(item.entry, item.ports, settings)
+
+    def _image(self) -> Image:
+        """The image to run, which has to be there and built from the planned recipe."""
+        item = self.item
+        name = str(item.entry["image"])
+        recipe = str(item.entry.get("recipe") or "")
+        image = self._context.images[name]
+        if image is not None and (not recipe or image.recipe == recipe):
+            return image
+        problem = "is not on this host" if image is None else "was built from another recipe than the planned one"
+        if not self._settings.check_mode:
+            raise RolloutError(f"Image {name} {problem}: the role codeopen.workspaces.images builds it.")
+        item.notes.append(f"Image {name} {problem}; this is check mode, so it may only not have been built.")
+        return Image(f"(to be built from recipe {recipe[:12]})", recipe)
+
+    def _gate(self, container_id: str) -> None:
+        run_checks(self._context.client, container_id, self.item.entry, self.item.ports, self._context.stop)
+
+    def _act(self) -> None:
+        item, decision, spec, rollout = self.item, self._decision, self._spec, self._rollout
+        observed, base, network = item.observed, decision.base, self._context.network_text
+        if decision.settle == decisions.DROP_PREVIOUS and observed.previous:
+            rollout.remove_container(observed.previous.id)
+        elif decision.settle == decisions.PUT_BACK and observed.previous:
+            rollout.restore_previous(observed.previous, observed.current)
+        if decision.action == decisions.CREATE and spec:
+            container_id = rollout.create(spec, network, start=item.state != "stopped")
+            if item.state == "paused":
+                rollout.pause(container_id)
+        elif decision.settle == decisions.RESUME and spec and observed.current and observed.previous:
+            rollout.resume(observed.current, observed.previous, spec, network)
+        elif base is None:
+            return
+        elif decision.action == decisions.UPDATE and spec:
+            rollout.update(base, spec, network, decision.was_serving)
+        elif decision.action == decisions.STOP:
+            rollout.halt(base.id)
+        elif decision.action == decisions.PAUSE:
+            if base.state not in ("running", "restarting"):
+                item.store.write_network(network)
+                rollout.start(base.id)
+            rollout.pause(base.id)
+        elif decision.action == decisions.START and base.state == "paused":
+            rollout.unpause(base.id)
+        elif decision.action in (decisions.START, decisions.RESTART):
+            item.store.write_network(network)
+            rollout.start(base.id, restart=decision.action == decisions.RESTART)
+        elif item.state in ("started", "restarted") and base.health == "starting":
+            rollout.wait(base.id)
