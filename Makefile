@@ -44,6 +44,11 @@ test-images: ## Build the catalogue, test its images, and write docs/image-sizes
 bench: ## The figures, as a table
 	@scripts/bench.sh
 
+.PHONY: outdated
+outdated: ## Pinned tools that have newer versions
+	@scripts/venv.sh
+	@.venv/bin/python scripts/outdated.py
+
 .PHONY: build-collection
 build-collection: ## The artifact, into .build/
 	@scripts/build-collection.sh
