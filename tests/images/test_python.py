@@ -1,67 +1,159 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-"""Flavor python: every tool does its work."""
+"""Flavor python: a project of uv with a dependency and tests, JupyterLab, and what the other tools do."""
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from collections.abc import Iterator
 
 import pytest
+from running_workspace import RunningWorkspace, image_of, running_workspace
 
 pytestmark = pytest.mark.catalogue
 
+# Runs code in a kernel as a notebook does.
+KERNEL = """\
+from jupyter_client.manager import run_kernel
 
-def test_python_is_debian_s(python: Any) -> None:
-    assert python.run("python --version").startswith("Python 3.13.")
-    assert python.run("readlink -f $(command -v python)") == "/usr/bin/python3.13"
+with run_kernel(kernel_name="python3") as client:
+    answer = client.execute_interactive("import six; print(6 * 7, six.__file__)", timeout=120)
+    assert answer["content"]["status"] == "ok", answer
+"""
 
 
-def test_pip_installs_for_the_user(python: Any) -> None:
-    python.run("pip install --quiet six==1.17.0")
-    assert python.run("python -c 'import six; print(six.__version__, six.__file__)'").startswith(
-        "1.17.0 /home/developer/.local/"
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorkspace]:
+    """A workspace with a project of uv in its workspace folder."""
+    with running_workspace(image_of("python"), tmp_path_factory.mktemp("secrets")) as workspace:
+        workspace.run("uv init --quiet --lib --name demo --python /usr/bin/python3 . && uv add --quiet six==1.17.0")
+        workspace.write(
+            "/workspace/src/demo/__init__.py", "import six\n\n\ndef text() -> str:\n    return six.ensure_str(b'42')\n"
+        )
+        workspace.write(
+            "/workspace/tests/test_demo.py", "import demo\n\n\ndef test_text():\n    assert demo.text() == '42'\n"
+        )
+        yield workspace
+
+
+def test_python_is_debian_s(workspace: RunningWorkspace) -> None:
+    assert workspace.run("python --version").stdout.startswith("Python 3.13.")
+    assert workspace.run("readlink -f $(command -v python)").stdout == "/usr/bin/python3.13\n"
+
+
+def test_a_project_of_uv_with_a_dependency_runs(workspace: RunningWorkspace) -> None:
+    assert workspace.run("uv run python -c 'import demo; print(demo.text())'").stdout == "42\n"
+    assert 'name = "six"' in workspace.run("cat uv.lock").stdout
+
+
+def test_pytest_runs_in_the_project_and_fails_a_wrong_test(workspace: RunningWorkspace) -> None:
+    workspace.run("uv add --quiet --dev pytest")
+    assert "1 passed" in workspace.run("uv run pytest").stdout
+    workspace.write(
+        "/workspace/tests/test_wrong.py", "import demo\n\n\ndef test_text():\n    assert demo.text() == '43'\n"
     )
+    try:
+        done = workspace.run("uv run pytest", check=False)
+    finally:
+        workspace.run("rm tests/test_wrong.py")
+    assert done.returncode == 1
+    assert "assert '42' == '43'" in done.stdout
 
 
-def test_pip_works_in_an_environment(python: Any) -> None:
-    python.run("python -m venv /tmp/env && /tmp/env/bin/pip install --quiet six==1.17.0")
-    assert python.run("/tmp/env/bin/python -c 'import six; print(six.__file__)'").startswith("/tmp/env/")
+def test_pytest_runs_without_a_project_and_sees_the_user_s_packages(workspace: RunningWorkspace) -> None:
+    workspace.run("pip install --quiet six==1.17.0")
+    workspace.write(
+        "/tmp/loose/test_six.py", "import six\n\n\ndef test_six():\n    assert six.ensure_str(b'42') == '42'\n"
+    )
+    assert "1 passed" in workspace.run("pytest", workdir="/tmp/loose").stdout
 
 
-def test_uv_project(python: Any) -> None:
-    python.run("cd /tmp && uv init --quiet --python /usr/bin/python3 uv-project && cd uv-project && uv add --quiet six")
-    assert python.run("cd /tmp/uv-project && uv run python -c 'import six; print(6 * 7)'") == "42"
+def test_black_finds_and_mends_bad_formatting(workspace: RunningWorkspace) -> None:
+    workspace.write("/tmp/format/bad.py", "x = {  'a':1 }\n")
+    done = workspace.run("black --check bad.py", workdir="/tmp/format", check=False)
+    assert done.returncode == 1
+    assert "would reformat" in done.stderr
+    workspace.run("black --quiet bad.py && black --check bad.py", workdir="/tmp/format")
+    assert workspace.run("cat bad.py", workdir="/tmp/format").stdout == 'x = {"a": 1}\n'
 
 
-def test_poetry_project(python: Any) -> None:
+def test_ruff_finds_a_planted_fault_and_nothing_else(workspace: RunningWorkspace) -> None:
+    workspace.write("/tmp/lint/good.py", 'print("good")\n')
+    workspace.run("ruff check .", workdir="/tmp/lint")
+    workspace.write("/tmp/lint/bad.py", "import os\n")
+    done = workspace.run("ruff check .", workdir="/tmp/lint", check=False)
+    assert done.returncode == 1
+    assert "`os` imported but unused" in done.stdout
+
+
+def test_ipython_runs_code_with_the_user_s_packages(workspace: RunningWorkspace) -> None:
+    workspace.run("pip install --quiet six==1.17.0")
+    shown = workspace.run('ipython --colors=nocolor -c \'import six; six.ensure_str(b"4") + "2"\'').stdout
+    assert "'42'" in shown
+
+
+def test_pip_installs_for_the_user(workspace: RunningWorkspace) -> None:
+    workspace.run("pip install --quiet six==1.17.0")
+    where = workspace.run("python -c 'import six; print(six.__version__, six.__file__)'", workdir="/tmp").stdout
+    assert where.startswith("1.17.0 /home/developer/.local/")
+
+
+def test_pip_works_in_an_environment(workspace: RunningWorkspace) -> None:
+    workspace.run("python -m venv /tmp/env && /tmp/env/bin/pip install --quiet six==1.17.0")
+    assert workspace.run("/tmp/env/bin/python -c 'import six; print(six.__file__)'").stdout.startswith("/tmp/env/")
+
+
+def test_poetry_project(workspace: RunningWorkspace) -> None:
     # pip's own index by the standard interface: mirrors seldom have the one that Poetry prefers
-    index = python.run("python -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)'")
-    python.run("cd /tmp && poetry new --quiet poetry-project")
-    python.run(f"cd /tmp/poetry-project && poetry source add --priority=primary simple {index}/")
-    python.run("cd /tmp/poetry-project && poetry add six")
-    assert python.run("cd /tmp/poetry-project && poetry run python -c 'import six; print(6 * 7)'") == "42"
-
-
-def test_jupyter_answers(python: Any) -> None:
-    """It asks for its token, and runs code in a kernel that sees the user's packages."""
-    python.run(
-        "cd /tmp && (jupyter lab --no-browser --port 8899 --IdentityProvider.token=tok >/tmp/jupyter.log 2>&1 &)"
+    index = workspace.run(
+        "python -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)'"
+    ).stdout.strip()
+    workspace.run("poetry new --quiet poetry-project", workdir="/tmp")
+    workspace.run(
+        f"poetry source add --priority=primary simple {index}/ && poetry add --quiet six", workdir="/tmp/poetry-project"
     )
-    url = "http://127.0.0.1:8899/api/contents"
-    python.wait("answering", lambda: python.status(url) != "000")
-    assert python.status(url) == "403"
-    assert python.status(url, "-H", "Authorization: token tok") == "200"
-    python.run("pip install --quiet six==1.17.0")
-    program = (
-        "from jupyter_client.manager import run_kernel\n"
-        "with run_kernel(kernel_name='python3') as client:\n"
-        "    answer = client.execute_interactive('import six; print(6 * 7)', timeout=120)\n"
-        "    assert answer['content']['status'] == 'ok', answer\n"
+    assert (
+        workspace.run("poetry run python -c 'import six; print(6 * 7)'", workdir="/tmp/poetry-project").stdout == "42\n"
     )
-    assert "42" in python.run(f'/opt/jupyterlab/bin/python -c "{program}"')
 
 
-def test_headers_for_extensions(python: Any) -> None:
-    python.run("test -e /usr/include/python3.13/Python.h && gcc --version")
+def test_jupyterlab_answers_who_has_the_token(workspace: RunningWorkspace) -> None:
+    token = secrets.token_hex(12)
+    workspace.write("/tmp/token", token)
+    workspace.run(
+        "export JUPYTER_TOKEN=$(cat /tmp/token);"
+        " (setsid jupyter lab --no-browser --port 8899 >/tmp/jupyter.log 2>&1 & echo $! >/tmp/jupyter.pid)"
+    )
+
+    def status(path: str, *options: str) -> str:
+        ask = "curl --silent --noproxy '*' --output /tmp/answer --write-out '%{http_code}' --max-time 60"
+        wait = "--retry 100 --retry-delay 1 --retry-connrefused"
+        quoted = " ".join(f"'{option}'" for option in options)
+        return workspace.run(f"{ask} {wait} {quoted} http://127.0.0.1:8899{path}").stdout
+
+    try:
+        # Jupyter's word for "not logged in" is 403; pages lead to the login.
+        assert status("/api/contents") == "403"
+        assert status("/api/contents", "--header", "Authorization: token wrong") == "403"
+        assert status("/lab") == "302"
+        assert status("/api/contents", "--header", f"Authorization: token {token}") == "200"
+        assert status("/lab", "--header", f"Authorization: token {token}") == "200"
+        assert "<title>JupyterLab</title>" in workspace.run("cat /tmp/answer").stdout
+    finally:
+        workspace.run("kill $(cat /tmp/jupyter.pid)")
+
+
+def test_a_kernel_runs_code_with_the_user_s_packages(workspace: RunningWorkspace) -> None:
+    workspace.run("pip install --quiet six==1.17.0")
+    workspace.write("/tmp/kernel.py", KERNEL)
+    assert workspace.run("/opt/jupyterlab/bin/python /tmp/kernel.py").stdout.startswith("42 /home/developer/.local/")
+
+
+def test_an_extension_in_c_compiles(workspace: RunningWorkspace) -> None:
+    program = '#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString("print(6 * 7)"); }\n'
+    workspace.write("/tmp/embed/embed.c", program)
+    workspace.run(
+        "gcc embed.c $(python3-config --includes) -o embed $(python3-config --ldflags --embed)", workdir="/tmp/embed"
+    )
+    assert workspace.run("/tmp/embed/embed").stdout == "42\n"
