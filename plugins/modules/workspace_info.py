@@ -14,8 +14,9 @@ version_added: 0.1.0
 author:
   - codeopen.workspaces maintainers (@codeopen)
 description:
-  - Lists the workspaces of a host with their state, health and addresses.
-  - All of it comes from one listing of the engine's containers and their labels.
+  - Lists the workspaces of a host with their state, the health of each of their services, addresses, what they use,
+    and what became of them until now.
+  - Tells also of those that are lost, which the host has a record of and the engine no container.
 extends_documentation_fragment:
   - codeopen.workspaces.engine
 attributes:
@@ -34,8 +35,12 @@ options:
     type: list
     elements: str
     default: []
+  history:
+    description: How many changes of each one's state are told, the latest first.
+    type: int
+    default: 10
   state_dir:
-    description: Directory on the host where the workspaces' secrets are.
+    description: Directory on the host where the workspaces' secrets and the record of their states are.
     type: path
     default: /var/lib/codeopen
 seealso:
@@ -53,6 +58,10 @@ EXAMPLES = r"""
       - demo
   register: demo
   failed_when: demo.workspaces | map(attribute='health') | list != ['healthy']
+
+- name: See those that were changed by hand
+  ansible.builtin.debug:
+    msg: "{{ found.workspaces | selectattr('drift', 'defined') | selectattr('drift') | items2dict('name', 'drift') }}"
 """
 
 RETURN = r"""
@@ -68,86 +77,105 @@ workspaces:
       type: str
       sample: demo
     state:
-      description: Either V(started) or V(stopped).
+      description:
+        - One of V(created), V(starting), V(running), V(restarting), V(paused), V(unhealthy), V(stopping), V(stopped),
+          V(failed), V(lost) and V(removing).
+        - It is V(failed) when it ended by itself with another exit code than 0, and V(lost) when its container is gone
+          and nobody removed it by M(codeopen.workspaces.workspace).
       returned: always
       type: str
-      sample: started
+      sample: running
     health:
       description:
         - What its health check says, V(healthy), V(unhealthy) or V(starting).
         - V(none) when it is stopped or has no health check.
-      returned: always
+      returned: unless it is lost
       type: str
       sample: healthy
+    services:
+      description:
+        - What the last health check said of each service, by name, with C(health) V(healthy), V(unhealthy) or V(note),
+          C(reason), and C(last_lines) of the service's log where it is unhealthy.
+        - Empty when it does not run, or its health check tells of no services.
+      returned: unless it is lost
+      type: dict
+      sample: {"opencode": {"health": "healthy"}}
     updating:
       description: Whether an update was interrupted. The next run of M(codeopen.workspaces.workspace) goes on with it.
-      returned: always
+      returned: unless it is lost
       type: bool
     image:
       description: The image that it was made from.
-      returned: always
+      returned: unless it is lost
       type: str
       sample: codeopen-python:0.1.0
+    recipe:
+      description: The recipe that its image was built from.
+      returned: unless it is lost
+      type: str
+    owner:
+      description: Whose it is.
+      returned: unless it is lost
+      type: str
     tier:
       description: The tier that its limits come from.
-      returned: always
+      returned: unless it is lost
       type: str
       sample: builder
     ports:
       description: Its ports on the host, by port name.
-      returned: always
+      returned: unless it is lost
       type: dict
       sample: {"opencode": 24096}
     urls:
       description: Where its services answer, by port name.
-      returned: always
+      returned: unless it is lost
       type: dict
       sample: {"opencode": "http://127.0.0.1:24096"}
     password_file:
       description: The file on the host with its password.
-      returned: always
+      returned: unless it is lost
       type: str
       sample: /var/lib/codeopen/workspaces/demo/secrets/password
     container:
       description: Name of its container.
-      returned: always
+      returned: unless it is lost
       type: str
       sample: codeopen-demo
+    drift:
+      description:
+        - What is other than it was asked for, by key, with C(asked) and C(found). Limits are mended by the next run of
+          M(codeopen.workspaces.workspace).
+      returned: unless it is lost
+      type: dict
+      sample: {"cpus": {"asked": 2.0, "found": 4.0}}
+    resources:
+      description:
+        - What it uses now - C(memory) and C(memory_limit) in bytes, C(pids), and since its start C(cpu_seconds) and
+          bytes C(received) and C(sent). Empty when it does not run.
+      returned: unless it is lost
+      type: dict
+      sample: {"memory": 104857600, "memory_limit": 4294967296, "pids": 31, "cpu_seconds": 12.5}
+    failure:
+      description: Its C(exit_code), whether it was killed for want of memory (C(oom)), and C(last_lines) of its log.
+      returned: when its state is V(failed)
+      type: dict
+    history:
+      description:
+        - The changes of its state, the latest first, with C(time) (UTC), C(from), C(to), C(cause), C(who) and C(run),
+          and with C(exit_code), C(oom) and C(last_lines) of a failure.
+      returned: always
+      type: list
+      elements: dict
 """
-
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
-from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
-    LABEL_IMAGE,
-    LABEL_TIER,
-    Observed,
-    by_workspace,
-)
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
-
-
-def facts(name: str, observed: Observed, state_dir: str) -> dict[str, Any]:
-    """Give what is known about one workspace."""
-    container = observed.current or observed.previous
-    if container is None:
-        raise ValueError(f"{name} has no container")
-    return {
-        "name": name,
-        "state": "started" if container.state in ("running", "restarting", "paused") else "stopped",
-        "health": container.health,
-        "updating": observed.previous is not None,
-        "image": container.labels.get(LABEL_IMAGE, ""),
-        "tier": container.labels.get(LABEL_TIER, ""),
-        "ports": {key: port["host"] for key, port in container.ports.items()},
-        "urls": urls(container.ports),
-        "password_file": SecretsStore(state_dir, name).password_file,
-        "container": container.name,
-    }
+from ansible_collections.codeopen.workspaces.plugins.module_utils.inspection import Inspector
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed, by_workspace
+from ansible_collections.codeopen.workspaces.plugins.module_utils.states import REMOVED
 
 
 def main() -> None:
@@ -155,6 +183,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "names": {"type": "list", "elements": "str", "default": []},
+            "history": {"type": "int", "default": 10},
             "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
             "docker_host": {"type": "str"},
         },
@@ -163,13 +192,13 @@ def main() -> None:
     try:
         client = connect(module.params["docker_host"])
         found = by_workspace(list_containers(client))
+        inspector = Inspector(client, module.params["state_dir"], module.params["history"])
+        known = {*found, *(name for name, state in inspector.recorded.items() if state != REMOVED)}
+        names = sorted(known & set(module.params["names"] or known))
+        workspaces = [inspector.facts(name, found.get(name, Observed())) for name in names]
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
-    names = module.params["names"] or list(found)
-    module.exit_json(
-        changed=False,
-        workspaces=[facts(name, found[name], module.params["state_dir"]) for name in sorted(names) if name in found],
-    )
+    module.exit_json(changed=False, workspaces=workspaces)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ case ${MODE:-healthy} in
   stuck|late) sleep 1000 ;;
   slow) [ -e /tmp/second ] || { touch /tmp/second; sleep 2; } ;;
 esac
+echo "web: healthy"
 """
 
 DOCKERFILE = """FROM {base}
@@ -132,9 +133,11 @@ class Host:
         return list(json.loads(done.stdout)["workspaces"])
 
     def clean(self) -> None:
-        """Remove every container and volume with the prefix."""
+        """Remove every container, network and volume with the prefix."""
         for container in self.client.api.containers(all=True, filters={"name": f"codeopen-{self.prefix}-"}):
             self.client.api.remove_container(container["Id"], force=True, v=True)
+        for network in self.client.api.networks(names=[f"codeopen-owner-{self.prefix}"]):
+            self.client.api.remove_network(network["Id"])
         for volume in self.client.api.volumes(filters={"name": f"codeopen-{self.prefix}-"})["Volumes"] or []:
             self.client.api.remove_volume(volume["Name"], force=True)
 

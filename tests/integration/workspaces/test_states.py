@@ -265,12 +265,65 @@ def test_a_container_that_became_unhealthy_is_restarted(host: Host) -> None:
     assert "unhealthy" in failed["msg"]
 
 
-def test_info_tells_what_runs(host: Host) -> None:
-    made = host.ok(host.entry("one"), host.entry("two", state="stopped"))
+def test_info_tells_what_runs_and_what_became_of_it(host: Host) -> None:
+    made = host.ok(host.entry("one", owner=host.prefix), host.entry("two", state="stopped"))
     one, two = host.info(host.name("one"), host.name("two"))
-    assert (one["name"], one["state"], one["health"]) == (host.name("one"), "started", "healthy")
-    assert (two["state"], two["health"]) == ("stopped", "none")
+    assert (one["name"], one["state"], one["health"]) == (host.name("one"), "running", "healthy")
+    assert (two["state"], two["health"], two["resources"]) == ("created", "none", {})
     assert one["urls"] == made["workspaces"][0]["urls"]
     assert one["password_file"] == made["workspaces"][0]["password_file"]
+    assert (one["image"], one["recipe"], one["owner"], one["tier"]) == (host.image, "a" * 64, host.prefix, "starter")
+    assert one["services"] == {"web": {"health": "healthy"}}
+    assert 0 < one["resources"]["memory"] < one["resources"]["memory_limit"] == 64 * 1024 * 1024
+    assert one["resources"]["pids"] >= 1
+    assert one["drift"] == two["drift"] == {}
+    assert [step["to"] for step in one["history"]] == ["running", "starting", "created"]
+    assert {step["run"] for step in one["history"]} == {made["run"]}
     assert host.info("no-such-workspace") == []
     assert {one["name"], two["name"]} <= {entry["name"] for entry in host.info()}
+
+
+def test_what_happened_between_two_runs_is_told_and_recorded(host: Host) -> None:
+    names = ("one", "two", "three")
+    entries = [host.entry(name) for name in names]
+    host.ok(*entries)
+    api, container = host.client.api, {name: f"codeopen-{host.name(name)}" for name in names}
+    api.kill(container["one"])
+    api.remove_container(container["two"], force=True)
+    api.update_container(container["three"], restart_policy={"Name": "no"})
+    told = {item["name"]: item for item in host.info(*[host.name(name) for name in names])}
+    one, two, three = (told[host.name(name)] for name in names)
+    assert (one["state"], one["failure"]["exit_code"], one["failure"]["oom"]) == ("failed", 137, False)
+    assert "mode healthy" in one["failure"]["last_lines"]
+    assert two["state"] == "lost"
+    assert three["drift"] == {"restart_policy": {"asked": "unless-stopped", "found": "no"}}
+    done = host.ok(*entries)
+    assert [item["action"] for item in done["workspaces"]] == ["start", "create", "apply"]
+    told = {item["name"]: item for item in host.info(*[host.name(name) for name in names])}
+    first, second = (told[host.name(name)]["history"] for name in ("one", "two"))
+    assert [step["to"] for step in first][:3] == ["running", "starting", "failed"]
+    assert (first[2]["cause"], first[2]["exit_code"]) == ("it died with exit code 137", 137)
+    assert [step["to"] for step in second][:4] == ["running", "starting", "created", "lost"]
+    assert second[3]["cause"] == "the engine has no such container"
+    assert told[host.name("three")]["drift"] == {}
+    assert not host.ok(*entries)["changed"]
+
+
+def test_owners_have_networks_of_their_own(host: Host) -> None:
+    owners = {"one": f"{host.prefix}-ada", "two": f"{host.prefix}-ada", "three": f"{host.prefix}-bob"}
+    host.ok(*[host.entry(name, owner=owner) for name, owner in owners.items()])
+    container = host.client.containers.get(f"codeopen-{host.name('one')}")
+
+    def reaches(name: str) -> bool:
+        where = (host.container(name) or {})["NetworkSettings"]["Networks"][f"codeopen-owner-{owners[name]}"]
+        return container.exec_run(f"nc -w 2 {where['IPAddress']} 4096 -e true").exit_code == 0
+
+    assert reaches("two")
+    assert not reaches("three")
+    assert container.exec_run(f"nslookup {host.name('two')} 127.0.0.11").exit_code == 0
+    assert container.exec_run(f"nslookup {host.name('three')} 127.0.0.11").exit_code != 0
+    moved = only(host.ok(host.entry("three", owner=owners["one"])))
+    assert (moved["action"], moved["diff"]["after"]) == ("update", {"state": "started", "owner": owners["one"]})
+    networks = {network["Name"] for network in host.client.api.networks()}
+    assert f"codeopen-owner-{owners['one']}" in networks
+    assert f"codeopen-owner-{host.prefix}-bob" not in networks

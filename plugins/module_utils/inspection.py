@@ -1,0 +1,119 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host can tell about one of its workspaces: from the engine, from its record, and from what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils import states
+from ansible_collections.codeopen.workspaces.plugins.module_utils.drift import drift, found_configuration
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
+from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
+from ansible_collections.codeopen.workspaces.plugins.module_utils.health_report import services
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
+    LABEL_IMAGE,
+    LABEL_RECIPE,
+    LABEL_TIER,
+    Container,
+    Observed,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+class Inspector:
+    """Looks at workspaces of a host.
+
+    :param history: how many transitions of each it tells.
+    """
+
+    def __init__(self, client: DockerClient, state_dir: str, history: int) -> None:
+        self._client = client
+        self._api: Any = client.api
+        self._state_dir = state_dir
+        self._history = history
+        self._records = Records(state_dir)
+        self.recorded = self._records.last_states()
+
+    def lost(self, workspace: str) -> dict[str, Any]:
+        """What is known about a workspace that the engine has no container of."""
+        return {
+            "name": workspace,
+            "state": states.observe("", "none", recorded=self.recorded.get(workspace, "")),
+            "history": self._records.history(workspace, self._history),
+        }
+
+    def facts(self, workspace: str, observed: Observed) -> dict[str, Any]:
+        """What is known about a workspace that has a container."""
+        container = observed.current or observed.previous
+        if container is None:
+            return self.lost(workspace)
+        store = SecretsStore(self._state_dir, workspace)
+        with engine_words(f"Looking at {container.name}"):
+            details = self._api.inspect_container(container.id)
+        asked = store.asked() or container.configuration
+        told: dict[str, Any] = {
+            "name": workspace,
+            "state": self._state(workspace, container, details["State"]),
+            "health": container.health,
+            "services": _services(details["State"]),
+            "updating": observed.previous is not None,
+            "image": container.labels.get(LABEL_IMAGE, ""),
+            "recipe": container.labels.get(LABEL_RECIPE, ""),
+            "tier": str(asked.get("tier", container.labels.get(LABEL_TIER, ""))),
+            "owner": str(asked.get("owner", "")),
+            "ports": {key: port["host"] for key, port in container.ports.items()},
+            "urls": urls(container.ports),
+            "password_file": store.password_file,
+            "container": container.name,
+            "drift": drift(asked, found_configuration(workspace, details, container.ports)),
+            "resources": self._resources(container),
+            "history": self._records.history(workspace, self._history),
+        }
+        if told["state"] == states.FAILED:
+            with engine_words(f"Reading the log of {container.name}"):
+                lines = log_lines(self._client, container.id)
+            ended = details["State"]
+            told["failure"] = {
+                "exit_code": int(ended.get("ExitCode") or 0),
+                "oom": bool(ended.get("OOMKilled")),
+                "last_lines": lines,
+            }
+        return told
+
+    def _state(self, workspace: str, container: Container, state: Mapping[str, Any]) -> str:
+        recorded = self.recorded.get(workspace, "")
+        code, oom = int(state.get("ExitCode") or 0), bool(state.get("OOMKilled"))
+        return states.observe(container.state, container.health, code, oom, recorded)
+
+    def _resources(self, container: Container) -> dict[str, Any]:
+        if container.state not in ("running", "paused"):
+            return {}
+        # One sample, since a second one would take a second.
+        with engine_words(f"Measuring {container.name}"):
+            stats = self._api.stats(container.id, stream=False, one_shot=True)
+        memory, cpu = stats.get("memory_stats") or {}, stats.get("cpu_stats") or {}
+        cache = (memory.get("stats") or {}).get(
+            "inactive_file", (memory.get("stats") or {}).get("total_inactive_file", 0)
+        )
+        networks = (stats.get("networks") or {}).values()
+        return {
+            "cpu_seconds": round((cpu.get("cpu_usage") or {}).get("total_usage", 0) / 1e9, 3),
+            "memory": max(0, int(memory.get("usage") or 0) - int(cache or 0)),
+            "memory_limit": int(memory.get("limit") or 0),
+            "pids": int((stats.get("pids_stats") or {}).get("current") or 0),
+            "received": sum(int(network.get("rx_bytes") or 0) for network in networks),
+            "sent": sum(int(network.get("tx_bytes") or 0) for network in networks),
+        }
+
+
+def _services(state: Mapping[str, Any]) -> dict[str, Any]:
+    checks = (state.get("Health") or {}).get("Log") or []
+    return services(str(checks[-1]["Output"])) if checks and state["Status"] == "running" else {}
