@@ -123,14 +123,16 @@ class Host:
         assert not result.get("failed"), result["msg"]
         return result
 
+    def call(self, module: str, **options: Any) -> dict[str, Any]:
+        """The result of another module, failed or not."""
+        given = dict(options, _ansible_remote_tmp=str(self.state_dir))
+        command = [sys.executable, "-m", f"ansible_collections.codeopen.workspaces.plugins.modules.{module}"]
+        text = json.dumps({"ANSIBLE_MODULE_ARGS": given})
+        return dict(json.loads(subprocess.run(command, input=text, capture_output=True, text=True, check=False).stdout))
+
     def info(self, *names: str) -> list[dict[str, Any]]:
         """What workspace_info says of these."""
-        given = {"names": list(names), "state_dir": str(self.state_dir), "_ansible_remote_tmp": str(self.state_dir)}
-        command = [sys.executable, "-m", "ansible_collections.codeopen.workspaces.plugins.modules.workspace_info"]
-        done = subprocess.run(
-            command, input=json.dumps({"ANSIBLE_MODULE_ARGS": given}), capture_output=True, text=True, check=True
-        )
-        return list(json.loads(done.stdout)["workspaces"])
+        return list(self.call("workspace_info", names=list(names), state_dir=str(self.state_dir))["workspaces"])
 
     def clean(self) -> None:
         """Remove every container, network and volume with the prefix."""
