@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the tests use beside the product: a registry, a tiny userland, signed package sources.
+# What the tests use beside the product: a registry, a tiny userland, signed package sources, a browser.
 set -euo pipefail
-packages=(busybox-static docker-registry dpkg-dev gnupg mmdebstrap openssh-client)
+packages=(busybox-static chromium docker-registry dpkg-dev gnupg mmdebstrap openssh-client)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
