@@ -18,6 +18,13 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import problems_of_checks
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import (
+    NO_GPUS,
+    GpuError,
+    GpuHost,
+    device_requests,
+    parse,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_CONFIGURATION,
     LABEL_IMAGE,
@@ -50,6 +57,7 @@ class Settings:
     :ivar secrets_dir: the workspace's secrets on the host.
     :ivar key: the workspace's own secret, which makes fingerprints that nobody can guess values from.
     :ivar network: what the user said about proxies, mirrors and CA, as text; only its fingerprint is used.
+    :ivar gpus: what the host has of them.
     """
 
     host_cpus: int
@@ -57,6 +65,7 @@ class Settings:
     secrets_dir: str
     key: str
     network: str = ""
+    gpus: GpuHost = NO_GPUS
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,10 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
         yield f"cpus is {entry.get('cpus')}: expected a number above 0."
     if int(entry.get("memory") or 0) < _SMALLEST_MEMORY:
         yield f"memory is {entry.get('memory')} bytes: expected at least {_SMALLEST_MEMORY}."
-    if int(entry.get("gpus") or 0) < -1:
-        yield f"gpus is {entry.get('gpus')}: expected -1 (all), 0 or a count."
+    try:
+        parse(entry.get("gpus"))
+    except GpuError as error:
+        yield from (f"{text}." for text in error.problems)
     yield from limits.problems(entry)
     yield from problems_of_checks(entry)
     owner = str(entry.get("owner") or "")
@@ -168,6 +179,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
 
     :param entry: a workspace of the plan, without mistakes.
     :param host_ports: its host ports by port name.
+    :raises GpuError: it asks for GPUs that the host does not have.
     """
     name = str(entry["name"])
     notes = []
@@ -185,7 +197,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     }
     volumes = {str(volume["name"]): str(volume["path"]) for volume in entry.get("volumes") or []}
     environment = {str(key): str(value) for key, value in (entry.get("environment") or {}).items()}
-    gpus = int(entry.get("gpus") or 0)
+    gpus = device_requests(parse(entry.get("gpus")), settings.gpus)
     owner = str(entry.get("owner") or "")
     network = network_name(owner)
     live = limits.live(entry, cpus)
@@ -213,7 +225,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
                 for volume in sorted(volumes)
             ]
             + [{"Type": "bind", "Source": settings.secrets_dir, "Target": SECRETS_PATH, "ReadOnly": True}],
-            "DeviceRequests": [{"Driver": "", "Count": gpus, "Capabilities": [["gpu"]]}] if gpus else [],
+            "DeviceRequests": gpus,
             **granted,
         },
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [name]}}},
@@ -222,7 +234,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         "image": str(entry["image"]),
         "image_id": settings.image_id,
         "owner": owner,
-        "gpus": gpus,
+        "gpus": entry.get("gpus") or 0,
         **{key: value for key, value in limits.of_entry(entry).items() if key not in ("swap", "pids")},
         "ports": {key: f"{port['address']}:{port['host']}->{port['container']}" for key, port in ports.items()},
         "volumes": volumes,

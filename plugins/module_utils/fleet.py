@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import host_ports, network_file
+from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus_host, host_ports, network_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
@@ -97,7 +97,10 @@ class Fleet:
         present = [item for item in items if item.state != "absent"]
         absent = [item for item in items if item.state == "absent"]
         if present:
-            self._context.cpus = self._host_cpus()
+            info = self._host_info()
+            self._context.cpus = int(info["NCPU"])
+            if any(item.entry.get("gpus") for item in present):
+                self._context.gpus = gpus_host.look(info)
             self._context.network_text = network_file.file_text(self._settings.network)
             assignment = self._assign_ports(present, absent, fleet)
             for item in present:
@@ -152,9 +155,9 @@ class Fleet:
         with ThreadPoolExecutor(max_workers=max(1, min(self._settings.parallel, len(runs)))) as pool:
             list(pool.map(guarded, runs))
 
-    def _host_cpus(self) -> int:
+    def _host_info(self) -> dict[str, Any]:
         with engine_words("Asking the engine about its host"):
-            return int(self._api.info()["NCPU"])
+            return dict(self._api.info())
 
     def _inspect_image(self, name: str) -> Optional[Image]:
         try:

@@ -85,6 +85,9 @@ class GpuHost:
         return self.cdi_feature is True or version >= CDI_BY_DEFAULT_SINCE
 
 
+NO_GPUS = GpuHost("0.0")
+
+
 def engine_version(text: str) -> tuple[int, int]:
     """The first two numbers of an engine's version.
 

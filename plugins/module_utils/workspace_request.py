@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import schema
+from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, NAME, Catalogue
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
@@ -41,7 +41,7 @@ class Request:
     ports: dict[str, PortWish] = field(default_factory=dict)
     address: str = "127.0.0.1"
     environment: dict[str, str] = field(default_factory=dict)
-    gpus: int = 0
+    gpus: Any = 0
     state: str = "started"
     owner: str = ""
     limits: dict[str, int] = field(default_factory=dict)
@@ -74,13 +74,16 @@ def _port(value: Any, where: str, problems: list[str]) -> PortWish:
     return PortWish(0, int(match.group(2)), (match.group(1) or "").strip("[]"))
 
 
-def _gpus(value: Any, where: str, problems: list[str]) -> int:
-    if value == "all":
-        return -1
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= 64:
-        problems.append(f"{where}: expected 'all' or a number of GPUs from 0 to 64, got {value!r}")
+def _gpus(value: Any, where: str, problems: list[str]) -> Any:
+    """The wish as the modules take it: a number, -1 for all of them, or names of devices."""
+    try:
+        request = gpus.parse(value)
+    except gpus.GpuError as error:
+        problems.extend(f"{where.rpartition(': ')[0]}: {text}" for text in error.problems)
         return 0
-    return value
+    if request.devices or request.cdi:
+        return list(request.devices or request.cdi)
+    return request.count
 
 
 _ADDRESS_CHECK = schema.text(_ADDRESS, "an IP address such as 127.0.0.1 or 0.0.0.0")

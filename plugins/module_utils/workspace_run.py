@@ -24,6 +24,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
     mark_changed,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import run_checks
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO_GPUS, GpuHost
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
@@ -82,6 +83,7 @@ class Context:
     images: dict[str, Optional[Image]] = field(default_factory=dict)
     network_text: str = ""
     cpus: int = 0
+    gpus: GpuHost = NO_GPUS
 
 
 class WorkspaceRun:
@@ -195,7 +197,9 @@ class WorkspaceRun:
             item.store.ensure_password()
         # In check mode there may be no password yet; fingerprints made with a random key give nothing away.
         key = item.store.password() or secrets.token_hex()
-        settings = Settings(self._context.cpus, image.id, item.store.secrets_dir, key, self._settings.network)
+        context = self._context
+        network = self._settings.network
+        settings = Settings(context.cpus, image.id, item.store.secrets_dir, key, network, context.gpus)
         return build(item.entry, item.ports, settings)
 
     def _image(self) -> Image:

@@ -131,8 +131,11 @@ options:
             type: bool
             default: false
       gpus:
-        description: How many GPUs it gets, V(-1) for all.
-        type: int
+        description:
+          - The GPUs it gets; a number of them, V(-1) for all, or a list of indexes, UUIDs of GPUs or MIG instances,
+            MIG indexes such as V(0:1), or CDI names.
+          - What the host does not have is refused.
+        type: raw
         default: 0
       limits:
         description: Further limits, which come from its tier. C(swap) and C(pids) are changed without a restart.
@@ -438,7 +441,7 @@ def argument_spec() -> dict[str, Any]:
         "volumes": {"type": "list", "elements": "dict", "options": volume},
         "environment": {"type": "dict"},
         "runtime": {"type": "dict", "options": granted},
-        "gpus": {"type": "int", "default": 0},
+        "gpus": {"type": "raw", "default": 0},
         "limits": {"type": "dict", "options": {name: {"type": "int"} for name in limits}},
         "owner": {"type": "str", "default": ""},
         "checks": {"type": "list", "elements": "dict", "options": check},

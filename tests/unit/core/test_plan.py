@@ -111,6 +111,8 @@ def test_gpus(catalogue: Any) -> None:
     assert _plan(catalogue, wish)["workspaces"][0]["gpus"] == -1
     assert _plan(catalogue, {**wish, "gpus": 2})["workspaces"][0]["gpus"] == 2
     assert _plan(catalogue, {"name": "a", "flavor": "js", "gpus": "all"})["workspaces"][0]["gpus"] == -1
+    assert _plan(catalogue, {"name": "a", "flavor": "js", "gpus": "index=0,2"})["workspaces"][0]["gpus"] == ["0", "2"]
+    assert _plan(catalogue, {"name": "a", "flavor": "js", "gpus": "none"})["workspaces"][0]["gpus"] == 0
 
 
 def test_what_components_need_from_the_engine_adds_up(tree: Any) -> None:
@@ -156,7 +158,7 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"name": "a", "flavor": "js", "ports": {"opencode": {"container": 1}}}, r"ports.opencode: is container port 4096 and cannot be another"),
     ({"name": "a", "flavor": "js", "environment": {"A-B": "1"}}, r"environment, the key: 'A-B' is not valid"),
     ({"name": "a", "flavor": "js", "environment": {"A": ["1"]}}, r"environment.A: expected a text"),
-    ({"name": "a", "flavor": "js", "gpus": "some"}, r"gpus: expected 'all' or a number of GPUs"),
+    ({"name": "a", "flavor": "js", "gpus": "some"}, r"'a': gpus: 'some' is no device"),
     ({"name": "a", "flavor": "js", "address": "everywhere"}, r"address: 'everywhere' is not valid; expected an IP address"),
 ]  # fmt: skip
 

@@ -16,8 +16,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
     difference,
     problems_of,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import GpuError, GpuHost
 
-SETTINGS = Settings(host_cpus=4, image_id="sha256:1", secrets_dir="/s", key="k", network="https_proxy=http://p\n")
+TWO_GPUS = GpuHost("26.1.5", ("GPU-a", "GPU-b"), hook=True)
+SETTINGS = Settings(
+    host_cpus=4, image_id="sha256:1", secrets_dir="/s", key="k", network="https_proxy=http://p\n", gpus=TWO_GPUS
+)
 PORTS = {"web": 20001}
 
 
@@ -105,7 +109,14 @@ def test_labels_show_no_values_of_variables_nor_the_network() -> None:
 
 def test_gpus_are_device_requests() -> None:
     (device,) = build(entry(gpus=2), PORTS, SETTINGS).request["HostConfig"]["DeviceRequests"]
-    assert device == {"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}
+    assert device == {"Driver": "nvidia", "Count": 2, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
+
+
+def test_gpus_that_the_host_does_not_have_are_refused() -> None:
+    with pytest.raises(GpuError, match="asks for 3 GPUs, and the host has 2"):
+        build(entry(gpus=3), PORTS, SETTINGS)
+    with pytest.raises(GpuError, match="the host has no NVIDIA GPU"):
+        build(entry(gpus=-1), PORTS, dataclasses.replace(SETTINGS, gpus=GpuHost("26.1.5")))
 
 
 def test_what_components_need_is_granted_and_nothing_else() -> None:
@@ -156,6 +167,7 @@ def test_good_names_are_not(name: str) -> None:
         ({"cpus": 0}, "cpus is 0: expected a number above 0"),
         ({"memory": 1}, "memory is 1 bytes: expected at least"),
         ({"gpus": -2}, "gpus is -2"),
+        ({"gpus": ["GPU-1"]}, "gpus: 'GPU-1' is no device"),
         ({"ports": [{"name": "web", "container": 0}]}, "container is 0, out of range"),
         ({"ports": [{"name": "web", "container": 1, "host": 65536}]}, "host is 65536, out of range"),
         ({"ports": [{"name": "a", "container": 1}, {"name": "b", "container": 1}]}, "ports a and b are both 1"),
