@@ -106,6 +106,7 @@ class Fleet:
             for item in present:
                 item.ports = assignment.ports[item.name]
                 item.notes.extend(assignment.notes[item.name])
+            self._context.networks = Networks(self._client).ids()
             for name in sorted({str(item.entry["image"]) for item in present}):
                 self._context.images[name] = self._inspect_image(name)
         for item in items:

@@ -136,10 +136,10 @@ def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerS
     mark_changed(item, action, before, after)
 
 
-def describe_limits(item: Item, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Say which limits change; a workspace that nothing else is done to is changed, too.
+def describe_live(item: Item, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Say what changes without another start; a workspace that nothing else is done to is changed, too.
 
-    :param before: limits of the container that there is, and the tier.
+    :param before: limits and network of the container that there is, and the tier.
     """
     changed_before, changed_after = difference(before, after)
     if not changed_after:

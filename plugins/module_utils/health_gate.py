@@ -50,11 +50,11 @@ def wait_healthy(
         waited = time.monotonic() - begin
         restarted = int(details.get("RestartCount") or 0) > restarts
         if restarted or state["Status"] not in ("running", "created"):
-            code = _exit_code(client, container_id, state, begin_epoch)
-            oom = ", killed for want of memory" if state.get("OOMKilled") else ""
+            code, oom = _end(client, container_id, state, begin_epoch)
+            killed = ", killed for want of memory" if oom else ""
             lines = log_lines(client, container_id)
-            details = {"exit_code": code, "oom": bool(state.get("OOMKilled")), "last_lines": lines}
-            raise RolloutError(f"it died with exit code {code}{oom}.{_ending(lines)}", states.FAILED, details)
+            details = {"exit_code": code, "oom": oom, "last_lines": lines}
+            raise RolloutError(f"it died with exit code {code}{killed}.{_ending(lines)}", states.FAILED, details)
         health = state.get("Health")
         status = str(health["Status"]) if health else ""
         if status == "healthy" or (not health and state["Status"] == "running" and waited >= LIVED_SECONDS):
@@ -87,18 +87,21 @@ def _ending(lines: list[str]) -> str:
     return f"\nLast lines of its log:\n{text}" if text else "\nIts log is empty."
 
 
-def _exit_code(client: DockerClient, container_id: str, state: dict[str, Any], since: float) -> int:
+def _end(client: DockerClient, container_id: str, state: dict[str, Any], since: float) -> tuple[int, bool]:
+    """The exit code, and whether it was killed for want of memory."""
     if state["Status"] == "exited":
-        return int(state["ExitCode"])
-    # Restarted already, it has no exit code any more; the engine's events remember.
-    events = client.api.events(
-        since=int(since) - 1,
-        until=int(time.time()) + 1,
-        filters={"container": container_id, "event": "die"},
-        decode=True,
+        return int(state["ExitCode"]), bool(state.get("OOMKilled"))
+    # Restarted already, it does not know its end any more; the engine's events remember.
+    events = list(
+        client.api.events(
+            since=int(since) - 1,
+            until=int(time.time()) + 1,
+            filters={"container": container_id, "event": ["die", "oom"]},
+            decode=True,
+        )
     )
-    codes = [int(event["Actor"]["Attributes"].get("exitCode", -1)) for event in events]
-    return codes[0] if codes else int(state["ExitCode"])
+    codes = [int(event["Actor"]["Attributes"].get("exitCode", -1)) for event in events if str(event["Action"]) == "die"]
+    return codes[0] if codes else int(state["ExitCode"]), any(str(event["Action"]) == "oom" for event in events)
 
 
 def _last_output(health: Optional[dict[str, Any]]) -> str:

@@ -25,13 +25,17 @@ class Networks:
     def __init__(self, client: DockerClient) -> None:
         self._api: Any = client.api
 
+    def ids(self) -> dict[str, str]:
+        """The engine's networks, ids by name."""
+        with engine_words("Listing networks"):
+            return {str(network["Name"]): str(network["Id"]) for network in self._api.networks()}
+
     def ensure(self, owners: Iterable[str]) -> None:
         """Make the networks of these owners that are missing; an empty owner is that of the shared network.
 
         :raises EngineError: the engine has no addresses left for one, say.
         """
-        with engine_words("Listing networks"):
-            there = {network["Name"] for network in self._api.networks()}
+        there = self.ids()
         for owner in sorted(set(owners)):
             name = network_name(owner)
             if name in there:

@@ -150,12 +150,22 @@ class Rollout:
             answer = self._api._post_json(self._api._url("/containers/{0}/update", container_id), data=changes)
             self._api._raise_for_status(answer)
 
-    def wait(self, container_id: str, was_paused: bool = False) -> None:
+    def attach(self, container_id: str, network: str, alias: str) -> None:
+        """Connect a container to the network that it was made for, which somebody took away or made anew."""
+        self._check_stop()
+        with engine_words(f"Connecting {self._name} to network {network}"):
+            with suppress(*ENGINE_ERRORS):
+                # What it knows is a network that is gone.
+                self._api.disconnect_container_from_network(container_id, network, force=True)
+            self._api.connect_container_to_network(container_id, network, aliases=[alias])
+
+    def wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
         """Wait until it is healthy and passes its checks."""
         try:
             with engine_words(f"Waiting for {self._name}"):
                 wait_healthy(self._client, container_id, self._settings.health_timeout, self._stop, was_paused)
-                self._gate(container_id)
+                if checks:
+                    self._gate(container_id)
         except Interrupted:
             raise
         except RolloutError as error:
@@ -231,7 +241,8 @@ class Rollout:
             else:
                 self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
         if was_serving:
-            self.wait(old.id)
+            # The checks are those of the configuration that failed, which it need not pass.
+            self.wait(old.id, checks=False)
 
     def restore_previous(self, previous: Container, unproven: Optional[Container]) -> None:
         """Give the previous container its name back, after an interrupted update; it stays as it is, stopped."""

@@ -18,7 +18,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
     Item,
     describe,
-    describe_limits,
+    describe_live,
     describe_secrets,
     found_state,
     mark_changed,
@@ -74,6 +74,7 @@ class Context:
 
     :ivar images: by name, None for those that are not on the host.
     :ivar network_text: the network file as workspaces get it.
+    :ivar networks: the engine's networks, ids by name.
     """
 
     client: DockerClient
@@ -82,6 +83,7 @@ class Context:
     journal: Journal
     images: dict[str, Optional[Image]] = field(default_factory=dict)
     network_text: str = ""
+    networks: dict[str, str] = field(default_factory=dict)
     cpus: int = 0
     gpus: GpuHost = NO_GPUS
 
@@ -100,6 +102,7 @@ class WorkspaceRun:
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
         self._limits: dict[str, Any] = {}
+        self._detached = False
         self._secrets: Optional[Mapping[str, str]] = None
 
     def prepare(self) -> None:
@@ -115,7 +118,7 @@ class WorkspaceRun:
         self._decision = decisions.decide(item.state, item.observed, self._spec.digest if self._spec else "")
         describe(item, self._decision, self._spec)
         if self._spec and self._decision.base and self._decision.action != decisions.UPDATE:
-            self._prepare_limits(self._spec, self._decision.base)
+            self._prepare_live(self._spec, self._decision.base)
         if self._settings.secrets is not None:
             self._secrets = self._settings.secrets.get(item.name, {})
             describe_secrets(item, self._secrets)
@@ -135,6 +138,8 @@ class WorkspaceRun:
             item.store.write_ports(item.ports)
         if self._limits and decision.base:
             self._rollout.apply(decision.base.id, self._limits)
+        if self._detached and decision.base and spec is not None:
+            self._rollout.attach(decision.base.id, spec.network, item.name)
         self._act()
         if decision.action == decisions.UPDATE:
             item.store.write_ports(item.ports)
@@ -178,17 +183,25 @@ class WorkspaceRun:
             before["kept"] = ", ".join(purges)
         mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
 
-    def _prepare_limits(self, spec: ContainerSpec, base: Container) -> None:
+    def _prepare_live(self, spec: ContainerSpec, base: Container) -> None:
+        """Compare what can be changed without another start, which somebody else may have changed, too."""
         with engine_words(f"Looking at {base.name}"):
-            found = self._api.inspect_container(base.id)["HostConfig"]
+            details = self._api.inspect_container(base.id)
+        found = details["HostConfig"]
         self._limits = limits.changes(found, spec.live)
+        attached = (details["NetworkSettings"].get("Networks") or {}).get(spec.network)
+        # A container that was never started is in its network by name only.
+        there = self._context.networks.get(spec.network, "")
+        self._detached = attached is None or (attached.get("NetworkID") or there) != there
         tier = str(self.item.store.asked().get("tier", base.labels.get(LABEL_TIER, "")))
         before = dict(limits.words(found), tier=tier)
         after = dict(limits.words(spec.live), tier=spec.configuration["tier"])
         if not self._limits:
             # What the kernel cannot limit is no difference.
             after = dict(before, tier=after["tier"])
-        describe_limits(self.item, before, after)
+        if self._detached:
+            before["attached"], after["attached"] = "", spec.network
+        describe_live(self.item, before, after)
 
     def _make_spec(self) -> ContainerSpec:
         item = self.item

@@ -25,6 +25,8 @@ ENTRYPOINT = """#!/bin/sh
 trap 'echo stopping; exit 0' TERM
 echo "mode ${MODE:-healthy}"
 [ "$MODE" = dies ] && { echo "fatal: no database"; exit 3; }
+[ "$MODE" = flaps ] && { sleep 0.3; exit 4; }
+[ "$MODE" = hungry ] && { head -c 200m /dev/zero | tail; exit 137; }
 [ "$MODE" = late ] && { sleep 4; exit 3; }
 mkdir -p /srv && echo "${MODE:-healthy} ${TEXT:-}" > /srv/index.html
 httpd -f -p 4096 -h /srv &
@@ -34,7 +36,7 @@ wait
 HEALTH = """#!/bin/sh
 case ${MODE:-healthy} in
   never) echo "the database is away"; exit 1 ;;
-  stuck|late) sleep 1000 ;;
+  stuck|late|flaps|hungry) sleep 1000 ;;
   slow) [ -e /tmp/second ] || { touch /tmp/second; sleep 2; } ;;
 esac
 echo "web: healthy"
@@ -147,6 +149,7 @@ class Host:
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The JSON that the module ends with."""
     output, _unused = process.communicate(timeout=120)
+    assert "{" in output, output
     return dict(json.loads(output[output.index("{") :]))
 
 
