@@ -377,6 +377,19 @@ workspaces:
       description: Whether nothing was done to it, because too many others had failed.
       returned: when it was
       type: bool
+plan:
+  description:
+    - What was changed, or would be in check mode, in the whole list - the lists C(new), C(changed), C(removed),
+      C(unchanged) and C(failed) of dictionaries with C(name) and C(action).
+    - What changes has C(before), C(after), and C(interrupts), which is true when a workspace that served does not for a
+      moment, or no more.
+  returned: when the list has no mistakes and the engine answers
+  type: dict
+plan_text:
+  description: The same for people, a line for each change. In check mode it is also the first part of the diff.
+  returned: when the list has no mistakes and the engine answers
+  type: str
+  sample: "1 changed, 99 unchanged\\n~ demo: apply\\n    cpus: 2.0 -> 4.0\\n"
 run:
   description:
     - By what the history that M(codeopen.workspaces.workspace_info) returns knows this run.
@@ -396,6 +409,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan import make_plan, plan_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
@@ -525,10 +539,16 @@ def main() -> None:
         results, name = run(module, stop)
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
+    plan = make_plan(results)
+    text = plan_text(plan)
     outcome: dict[str, Any] = {
         "changed": any(result["changed"] for result in results),
         "workspaces": results,
-        "diff": [
+        "plan": plan,
+        "plan_text": text,
+        # In check mode the plan for the whole fleet comes first.
+        "diff": [{"prepared": text} for result in results[:1] if module.check_mode]
+        + [
             {"before_header": result["name"], "after_header": result["name"], **result["diff"]}
             for result in results
             if "diff" in result

@@ -33,8 +33,12 @@ def only(result: dict[str, Any]) -> dict[str, Any]:
 
 def test_create_is_told_done_and_not_done_again(host: Host) -> None:
     entry = host.entry("one")
-    told = only(host.ok(entry, check_mode=True))
+    planned = host.ok(entry, check_mode=True)
+    told = only(planned)
     assert (told["action"], told["changed"]) == ("create", True)
+    assert [item["name"] for item in planned["plan"]["new"]] == [entry["name"]]
+    assert planned["diff"][0]["prepared"] == planned["plan_text"]
+    assert planned["plan_text"].startswith(f"1 new, 0 unchanged\n+ {entry['name']}: create\n    cpus: 0.5\n")
     assert host.container("one") is None
     assert not list(host.state_dir.iterdir())
 
