@@ -1,7 +1,8 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of workspace: reads the CA bundle, and keeps what may be secret out of logs and results."""
+"""The controller's half of workspace: reads the CA bundle, and keeps what may be secret out of logs and results, and
+shows in the terminal what happens."""
 
 from __future__ import annotations
 
@@ -10,12 +11,16 @@ import os
 from typing import Any, Optional
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import new_log_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_secrets
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.background_job import run_in_background
 
 MODULE = "codeopen.workspaces.workspace"
+DEFAULT_STATE_DIR = "/var/lib/codeopen"
 
 
 def _secret_values(secrets: Any) -> str:
@@ -27,7 +32,9 @@ def _secret_values(secrets: Any) -> str:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Sends environments and network settings in options that nothing logs."""
+    """Sends environments, secrets and network settings in options that nothing logs, and shows what happens."""
+
+    TRANSFERS_FILES = True
 
     def run(self, tmp: Any = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the task."""
@@ -50,8 +57,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 arguments["workspaces"].append(entry)
         if environments:
             arguments["environments"] = json.dumps(environments)
-        result.update(self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars))
+        shown = boolean(arguments.get("progress", True)) and not self._task.check_mode
+        # Most runs find nothing to change, and then there is nothing to watch.
+        first = dict(arguments, only_unchanged=True) if shown else arguments
+        result.update(self._execute_module(module_name=MODULE, module_args=first, task_vars=task_vars))
+        if result.pop("pending", False):
+            result.update(self._run_watched(arguments, task_vars))
         return result
+
+    def _run_watched(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        shell = self._connection._shell
+        directory = shell.tmpdir or self._make_tmp_path()
+        heartbeat = self._transfer_data(shell.join_path(directory, "heartbeat"), "")
+        self._fixup_perms2([directory, heartbeat], execute=False)
+        log_path = new_log_path(str(arguments.get("state_dir") or DEFAULT_STATE_DIR), kind="workspaces")
+        watched = dict(arguments, log_path=log_path, heartbeat=heartbeat)
+        return run_in_background(self, MODULE, watched, task_vars)
 
     def _network_settings(self, network: Any) -> str:
         if not network:

@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log of one build: a file on the host that is read while it grows, with no password in it."""
+"""The log of a build or another long run: a file on the host that is read while it grows, with no password in it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ OUTPUT_PREFIX = "    "
 END_MARK = "-- end of the log"
 
 
-def new_log_path(state_dir: str, now: Optional[float] = None) -> str:
+def new_log_path(state_dir: str, now: Optional[float] = None, kind: str = "build") -> str:
     """Give the path of a log that begins now; ``now`` in seconds since 1970."""
     moment = time.time() if now is None else now
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(moment))
-    return os.path.join(state_dir, "logs", f"build-{stamp}.{int(moment * 1000) % 1000:03d}Z.log")
+    return os.path.join(state_dir, "logs", f"{kind}-{stamp}.{int(moment * 1000) % 1000:03d}Z.log")
 
 
 class Redactor:

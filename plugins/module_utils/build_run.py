@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -17,6 +16,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import bake, b
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_report import BuildReport
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import is_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes, tag_image
 from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states import (
@@ -30,8 +30,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states i
 if TYPE_CHECKING:
     from docker import DockerClient
 
-# Seconds without a sign of life of whoever started the build, after which it stops.
-ABANDONED = 60.0
 BUILT = "built"
 TAGGED = "tagged"
 
@@ -113,11 +111,7 @@ def _heartbeat_watch(request: Request) -> Callable[[], None]:
     path = request.heartbeat
 
     def watch() -> None:
-        try:
-            silent = time.time() - os.stat(path).st_mtime
-        except OSError:
-            silent = ABANDONED
-        if silent >= ABANDONED:
+        if is_abandoned(path):
             raise BuildError("the run that started this build is gone, so the build was stopped; run again to go on")
 
     return watch

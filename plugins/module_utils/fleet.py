@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -68,6 +69,7 @@ class Fleet:
 
     :param journal: where states are written down.
     :param stop: set by whoever wants the run to end early.
+    :ivar pending: whether it left off, because there is something to change.
     """
 
     def __init__(self, client: DockerClient, settings: FleetSettings, journal: Journal, stop: threading.Event) -> None:
@@ -75,6 +77,7 @@ class Fleet:
         self._client = client
         self._settings = settings
         self._context = Context(client, settings, stop, journal)
+        self.pending = False
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Bring every workspace to its state; each has its own result, with ``error`` where it failed.
@@ -114,13 +117,17 @@ class Fleet:
         leaving = [WorkspaceRun(item, self._context) for item in absent]
         coming = [WorkspaceRun(item, self._context) for item in present]
         self._in_parallel([*leaving, *coming], WorkspaceRun.prepare)
-        if not self._settings.check_mode:
+        changing = sum(1 for item in items if item.result["changed"])
+        self.pending = self._settings.only_unchanged and changing > 0
+        if not self._settings.check_mode and not self.pending:
+            if changing:
+                self._context.journal.tell(f"{changing} of {len(items)} workspaces to change")
             # Those that go make room for those that come.
             self._in_parallel(leaving, WorkspaceRun.carry_out)
             if coming:
                 Networks(self._client).ensure(str(item.entry.get("owner") or "") for item in present)
             self._roll_out(coming)
-            if any(item.result["changed"] for item in items):
+            if changing:
                 Networks(self._client).remove_unused()
         return [item.result for item in items]
 
@@ -145,10 +152,16 @@ class Fleet:
 
     def _in_parallel(self, runs: Sequence[WorkspaceRun], work: Callable[[WorkspaceRun], None]) -> None:
         def guarded(run: WorkspaceRun) -> None:
+            begun = time.monotonic()
             try:
                 work(run)
             except (WorkspacesError, OSError) as error:
                 mark_failed(run.item, error)
+                self._context.journal.tell(f"{run.item.name}: failed: {str(error).splitlines()[0]}")
+            else:
+                if run.item.result["changed"] and work is not WorkspaceRun.prepare:
+                    action = run.item.result["action"]
+                    self._context.journal.tell(f"{run.item.name}: {action} done in {time.monotonic() - begun:.1f} s")
 
         runs = [run for run in runs if not run.item.failed]
         if not runs:

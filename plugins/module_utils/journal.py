@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import user_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
@@ -18,12 +18,14 @@ class Journal:
     """The record of one run.
 
     :param records: None in check mode, which writes nothing.
+    :param tell: takes a line about each change, for people who wait.
     :ivar run: what tells this run from others.
     """
 
-    def __init__(self, records: Optional[Records]) -> None:
+    def __init__(self, records: Optional[Records], tell: Optional[Callable[[str], None]] = None) -> None:
         self.run = secrets.token_hex(6)
         self._records = records
+        self._tell = tell
         self._who = user_name()
         self._states = records.last_states() if records else {}
 
@@ -37,3 +39,9 @@ class Journal:
         if self._records and steps:
             self._records.add(workspace, steps, self._who, self.run)
             self._states[workspace] = state
+            self.tell(f"{workspace}: {state} ({cause})")
+
+    def tell(self, line: str) -> None:
+        """Let people who wait know."""
+        if self._tell is not None:
+            self._tell(line)

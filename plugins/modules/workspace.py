@@ -261,6 +261,20 @@ options:
   secret_values:
     description: What O(secrets) says, as JSON. The action plugin sets it.
     type: str
+  progress:
+    description: Show in the terminal what happens to which workspace, while it happens.
+    type: bool
+    default: true
+  only_unchanged:
+    description: Leave off, with nothing done, where there is something to change. The action plugin sets it.
+    type: bool
+    default: false
+  log_path:
+    description: The log's path on the host. The action plugin sets it.
+    type: path
+  heartbeat:
+    description: File on the host that shows that the controller is still there. The action plugin sets it.
+    type: path
 seealso:
   - module: codeopen.workspaces.image_build
   - module: codeopen.workspaces.workspace_info
@@ -377,6 +391,11 @@ workspaces:
       description: Whether nothing was done to it, because too many others had failed.
       returned: when it was
       type: bool
+log_path:
+  description: The log on the host of what was shown while it happened.
+  returned: when something was changed and O(progress) is on
+  type: str
+  sample: /var/lib/codeopen/logs/workspaces-20300131T100000.000Z.log
 plan:
   description:
     - What was changed, or would be in check mode, in the whole list - the lists C(new), C(changed), C(removed),
@@ -398,6 +417,7 @@ run:
   sample: 5f2a9c03b1de
 """
 
+import contextlib
 import json
 import signal
 import threading
@@ -405,11 +425,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import network_file
+from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan import make_plan, plan_text
+from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
@@ -478,6 +500,10 @@ def argument_spec() -> dict[str, Any]:
         "environments": {"type": "str", "no_log": True},
         "secrets": {"type": "dict", "no_log": True},
         "secret_values": {"type": "str", "no_log": True},
+        "progress": {"type": "bool", "default": True},
+        "only_unchanged": {"type": "bool", "default": False},
+        "log_path": {"type": "path"},
+        "heartbeat": {"type": "path"},
     }
 
 
@@ -504,16 +530,29 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         secrets=json.loads(parameters["secret_values"]) if parameters["secret_values"] else parameters["secrets"],
         canary=parameters["canary"],
         max_failures=parameters["max_failures"],
+        only_unchanged=parameters["only_unchanged"],
     )
     workspaces = wished(parameters)
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
         if module.check_mode:
             return Fleet(client, settings, Journal(None), stop).converge(workspaces), ""
-        lock = f"{settings.state_dir}/locks/workspaces.lock"
-        with host_lock(lock, "a run over workspaces", parameters["lock_timeout"], module.warn):
-            journal = Journal(Records(settings.state_dir))
-            return Fleet(client, settings, journal, stop).converge(workspaces), journal.run
+        with contextlib.ExitStack() as stack:
+            tell = None
+            if parameters["log_path"]:
+                tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
+            if parameters["heartbeat"]:
+                stop_when_abandoned(parameters["heartbeat"], stop)
+            lock = f"{settings.state_dir}/locks/workspaces.lock"
+            stack.enter_context(
+                host_lock(lock, "a run over workspaces", parameters["lock_timeout"], tell or module.warn)
+            )
+            journal = Journal(Records(settings.state_dir), tell)
+            fleet = Fleet(client, settings, journal, stop)
+            results = fleet.converge(workspaces)
+            if fleet.pending:
+                module.exit_json(changed=False, pending=True)
+            return results, journal.run
     finally:
         client.close()
 
@@ -556,6 +595,8 @@ def main() -> None:
     }
     if name:
         outcome["run"] = name
+    if module.params["log_path"]:
+        outcome["log_path"] = module.params["log_path"]
     message = failure(results, stop.is_set())
     if message:
         module.fail_json(msg=message, **outcome)

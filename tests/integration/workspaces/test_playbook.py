@@ -106,6 +106,26 @@ def test_secrets_come_from_vault_and_are_nowhere_to_be_seen(host: Host, tmp_path
         assert "hush" not in shown
 
 
+def test_what_happens_is_shown_while_it_happens(host: Host, tmp_path: Path) -> None:
+    task = {"workspaces": [host.entry("a"), host.entry("b", mode="dies")], "state_dir": str(host.state_dir)}
+    first = play(host, tmp_path, task)
+    lines = [line.split("] ", 2)[-1] for line in first.stdout.splitlines() if line.startswith("[localhost] [")]
+    assert lines[0] == "2 of 2 workspaces to change"
+    for text in ("a: starting (asked for)", "a: running (it is healthy)", "a: create done in "):
+        assert any(line.startswith(host.name(text)) for line in lines), lines
+    assert f"{host.name('b')}: failed (it died with exit code 3.)" in lines
+    assert "failed=1" in first.stdout
+    assert "1 of 2 workspaces failed" in first.stdout
+    again = play(host, tmp_path, dict(task, workspaces=[host.entry("a")]))
+    assert "changed=0" in again.stdout
+    assert "[localhost] [" not in again.stdout
+    (log,) = (host.state_dir / "logs").iterdir()
+    assert log.name.startswith("workspaces-")
+    quiet = play(host, tmp_path, dict(task, workspaces=[host.entry("a", state="stopped")], progress=False))
+    assert "changed=1" in quiet.stdout
+    assert "[localhost] [" not in quiet.stdout
+
+
 def test_a_missing_ca_bundle_and_a_misspelt_key_are_named(host: Host, tmp_path: Path) -> None:
     task: dict[str, Any] = {"workspaces": [], "state_dir": str(host.state_dir)}
     missing = play(host, tmp_path, dict(task, network={"ca_bundle": "/no/such.pem"}))
