@@ -18,7 +18,7 @@ KERNEL = """\
 from jupyter_client.manager import run_kernel
 
 with run_kernel(kernel_name="python3") as client:
-    answer = client.execute_interactive("import six; print(6 * 7, six.__file__)", timeout=120)
+    answer = client.execute_interactive("import shortuuid; print(6 * 7, shortuuid.__file__)", timeout=120)
     assert answer["content"]["status"] == "ok", answer
 """
 
@@ -145,13 +145,13 @@ def test_jupyterlab_answers_who_has_the_token(workspace: RunningWorkspace) -> No
 
 
 def test_a_kernel_runs_code_with_the_user_s_packages(workspace: RunningWorkspace) -> None:
-    workspace.run("pip install --quiet six==1.17.0")
+    workspace.run("pip install --quiet shortuuid==1.0.13")
     workspace.write("/tmp/kernel.py", KERNEL)
     assert workspace.run("/opt/jupyterlab/bin/python /tmp/kernel.py").stdout.startswith("42 /home/developer/.local/")
 
 
 def test_an_extension_in_c_compiles(workspace: RunningWorkspace) -> None:
-    program = '#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString("print(6 * 7)"); }\n'
+    program = '#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString("print(6 * 7)") || Py_FinalizeEx(); }\n'
     workspace.write("/tmp/embed/embed.c", program)
     workspace.run(
         "gcc embed.c $(python3-config --includes) -o embed $(python3-config --ldflags --embed)", workdir="/tmp/embed"
