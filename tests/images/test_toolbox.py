@@ -499,7 +499,7 @@ def test_editors_edit(workspace: RunningWorkspace) -> None:
     ):
         terminal = Terminal(workspace, "editor", "/tmp", f"'{editor} /tmp/by-{editor}.txt'")
         try:
-terminal.wait_for("GNU nano" if editor == "nano" else r"^ +1\b")
+            terminal.wait_for("GNU nano" if editor == "nano" else r"^ +1\b")
             terminal.keys(*keys)
             workspace.run(f"timeout {SECONDS} sh -c 'until grep -q hello /tmp/by-{editor}.txt; do sleep 0.2; done'")
         finally:
