@@ -32,6 +32,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     Observed,
     container_name,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.retry import backoff, retrying
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
 try:
@@ -129,8 +130,19 @@ class Rollout:
     def pause(self, container_id: str) -> None:
         """Freeze the processes of a container that runs."""
         self._check_stop()
-        with engine_words(f"Pausing {self._name}"):
-            self._api.pause(container_id)
+
+        def freeze() -> None:
+            with engine_words(f"Pausing {self._name}"):
+                self._api.pause(container_id)
+
+        # The kernel cannot freeze a group whose processes are just being made, as health checks are.
+        retrying(
+            freeze,
+            backoff(5, first=0.2),
+            self._stop.wait,
+            lambda error: "freeze" in str(error),
+            lambda error, pause: None,
+        )
         self._note(states.PAUSED, "asked for")
 
     def unpause(self, container_id: str) -> None:

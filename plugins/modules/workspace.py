@@ -207,8 +207,8 @@ options:
         default: started
   secrets:
     description:
-      - Files of secrets, by workspace and file name, such as C({demo: {github-token: ...}}). Take the values from Vault
-        or from any lookup.
+      - Files of secrets, a dictionary of workspaces with dictionaries of file names with values. Take the values from
+        Vault or from any lookup.
       - A workspace finds them in C(/run/codeopen/secrets), beside its password. Only root and its user can read them.
       - A changed value replaces its file in the running workspace, which is not restarted. Where this option is given,
         files that it does not name are removed, also those of workspaces that it does not name.

@@ -130,7 +130,7 @@ def fault_network_stopped(host: Host) -> str:
 
 
 def fault_paused(host: Host) -> str:
-    host.client.api.pause(f"codeopen-{host.name('a')}")
+    host.ok(host.entry("a", owner=host.prefix, state="paused"))
     return "start"
 
 
