@@ -85,18 +85,19 @@ class Records:
         if not rows:
             return
         os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-        with self._lock, self._open("rwc") as connection, connection:
+        with self._lock, self._open("rwc") as connection:
             connection.executescript(_SCHEMA)
-            connection.executemany(
-                'INSERT INTO transitions (workspace, time, start, "end", cause, who, run, details)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            connection.execute(
-                "DELETE FROM transitions WHERE workspace = ? AND id NOT IN"
-                " (SELECT id FROM transitions WHERE workspace = ? ORDER BY id DESC LIMIT ?)",
-                (workspace, workspace, KEPT),
-            )
+            with connection:
+                connection.executemany(
+                    'INSERT INTO transitions (workspace, time, start, "end", cause, who, run, details)'
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+                connection.execute(
+                    "DELETE FROM transitions WHERE workspace = ? AND id NOT IN"
+                    " (SELECT id FROM transitions WHERE workspace = ? ORDER BY id DESC LIMIT ?)",
+                    (workspace, workspace, KEPT),
+                )
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         if not os.path.exists(self._path):
