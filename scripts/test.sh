@@ -23,5 +23,6 @@ if ! wait "$build"; then
 fi
 trap - EXIT
 scripts/gateway.sh
-# Tests of one file share what they start.
-pytest --numprocesses 2 --dist loadfile tests
+# Tests of one file share what they start. The long ones are for `make test-hosts`, `make test-faults` and `make test-images`,
+# which builds the images that others skip for want of.
+pytest --numprocesses 2 --dist loadfile -m "not hosts and not faults" tests
