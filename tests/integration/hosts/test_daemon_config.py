@@ -67,6 +67,7 @@ def test_a_reload_keeps_the_process(settled):
     assert host.read(result["backup_file"]).startswith("{\n  ")
 
 
+@pytest.mark.hosts
 def test_the_second_run_changes_nothing(settled):
     host = settled
     wishes = {"config": {"debug": True, "log-opts": {"max-size": "5m"}}, "apply": "auto"}
@@ -77,6 +78,7 @@ def test_the_second_run_changes_nothing(settled):
     assert (host.read(PATH), engine_pid(host)) == (text, pid)
 
 
+@pytest.mark.hosts
 def test_check_mode_tells_what_the_run_does(settled):
     host = settled
     wishes = {"config": {"icc": False}, "absent": ["features.buildkit"]}
@@ -109,9 +111,13 @@ def test_containers_go_on_through_a_restart_that_a_handler_makes(counter, settle
 @pytest.mark.parametrize(
     ("config", "key"),
     [
-        ({"storage-driver": "zfs", "icc": True}, "storage-driver"),
         ({"data-root": "/proc/none", "debug": False}, "data-root"),
-        ({"hosts": ["unix:///var/run/docker.sock", "tcp://203.0.113.1:2375"], "labels": ["a=b"]}, "it names hosts"),
+        pytest.param({"storage-driver": "zfs", "icc": True}, "storage-driver", marks=pytest.mark.hosts),
+        pytest.param(
+            {"hosts": ["unix:///var/run/docker.sock", "tcp://203.0.113.1:2375"], "labels": ["a=b"]},
+            "it names hosts",
+            marks=pytest.mark.hosts,
+        ),
     ],
 )
 def test_a_configuration_that_the_engine_does_not_start_with_is_put_back(counter, settled, config, key):
@@ -133,9 +139,11 @@ def test_a_configuration_that_the_engine_does_not_start_with_is_put_back(counter
     ("config", "word"),
     [
         ({"userns-remap": "no-such-user", "icc": True}, "it names userns-remap"),
-        ({"live-restor": True}, "did you mean 'live-restore'"),
-        ({"log-opts": {"max-size": "10x"}}, "expected a size"),
-        ({"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}, "no such program"),
+        pytest.param({"live-restor": True}, "did you mean 'live-restore'", marks=pytest.mark.hosts),
+        pytest.param({"log-opts": {"max-size": "10x"}}, "expected a size", marks=pytest.mark.hosts),
+        pytest.param(
+            {"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}, "no such program", marks=pytest.mark.hosts
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_written(settled, config, word):
@@ -163,6 +171,7 @@ def test_a_full_disk_loses_nothing(host):
         host.sh("umount /mnt/small")
 
 
+@pytest.mark.hosts
 def test_passwords_stay_out_of_the_output(settled):
     host = settled
     done = host.ansible(

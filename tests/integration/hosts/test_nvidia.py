@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pathlib
 import re
 import subprocess
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import GpuHost, device_requests, parse
+from nvidia_repository import STAND_INS, make_repository
 
 pytestmark = pytest.mark.engine
 
-STAND_INS = pathlib.Path(__file__).parent / "stand_ins"
-TOOLKIT = [path for path in STAND_INS.iterdir() if path.name != "nvidia-smi"]
 GPU_A = "GPU-aaaaaaaa-0000-0000-0000-000000000000"
 GPU_B = "GPU-bbbbbbbb-0000-0000-0000-000000000000"
 MIG = "MIG-cccccccc-0000-0000-0000-000000000000"
@@ -30,58 +27,18 @@ def run(*command, **options):
     return subprocess.run(command, check=True, capture_output=True, **options).stdout
 
 
-def package(folder, version):
-    """A package of stand-ins; its entry in the list of packages."""
-    tree = folder / f"tree-{version}"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "usr/bin").mkdir(parents=True)
-    (tree / "usr/share").mkdir()
-    (tree / "usr/share/stand-in-toolkit-version").write_text(version)
-    for program in TOOLKIT:
-        (tree / "usr/bin" / program.name).write_bytes(program.read_bytes())
-        (tree / "usr/bin" / program.name).chmod(0o755)
-    configuration = tree / "etc/nvidia-container-runtime/config.toml"
-    configuration.parent.mkdir(parents=True)
-    configuration.write_text(
-        "#accept-nvidia-visible-devices-envvar-when-unprivileged = true\ndisable-require = false\n\n[nvidia-container-cli]\nload-kmods = true\n"
-    )
-    control = (
-        f"Package: nvidia-container-toolkit\nVersion: {version}-1\nArchitecture: all\n"
-        "Maintainer: stand-in <none@example.com>\nDescription: stand-ins for tests\n"
-    )
-    (tree / "DEBIAN/control").write_text(control)
-    name = f"nvidia-container-toolkit_{version}.deb"
-    run("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder / name))
-    content = (folder / name).read_bytes()
-    return f"{control}Filename: ./{name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n\n"
-
-
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A folder like NVIDIA's repository, signed by a key of its own."""
+def repository(tmp_path_factory, signing_key):
+    """A folder like NVIDIA's repository."""
     root = tmp_path_factory.mktemp("repository")
-    flat = root / "stable/deb/amd64"
-    flat.mkdir(parents=True)
-    work = tmp_path_factory.mktemp("package")
-    entries = package(work, "1.17.8") + package(work, "1.16.0")
-    for file in work.glob("*.deb"):
-        file.rename(flat / file.name)
-    (flat / "Packages").write_text(entries)
-    digest = hashlib.sha256(entries.encode()).hexdigest()
-    release = f"Origin: stand-in\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {digest} {len(entries)} Packages\n"
-    (flat / "Release").write_text(release)
-    home = tmp_path_factory.mktemp("gnupg")
-    home.chmod(0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", ""]
-    run(*gpg, "--quick-generate-key", "stand-in <none@example.com>", "rsa3072", "sign", "never")
-    (root / "gpgkey").write_bytes(run(*gpg, "--armor", "--export"))
-    run(*gpg, "--clearsign", "--output", str(flat / "InRelease"), str(flat / "Release"))
+    make_repository(root, tmp_path_factory.mktemp("package"), signing_key)
     return root
 
 
 @pytest.fixture(scope="module")
-def gpu_host(host, repository):
+def gpu_host(debian12, repository):
     """A host with the stand-in driver and repository, and nothing else of NVIDIA's."""
+    host = debian12
     run("docker", "cp", f"{repository}/.", f"{host.name}:/srv/nvidia")
     run("docker", "cp", str(STAND_INS / "nvidia-smi"), f"{host.name}:/usr/bin/nvidia-smi")
     host.sh("chmod -R a+rX /srv/nvidia && chmod 755 /usr/bin/nvidia-smi && rm -rf /etc/apt/sources.list*")
@@ -115,12 +72,12 @@ def play(gpu_host, tmp_path):
     return _play
 
 
-def create_and_read(host, requests):
+def create_and_read(host, requests, **host_config):
     """Run a container with these device requests; its environment, or the engine's refusal."""
     body = {
         "Image": "counter",
         "Cmd": ["/bin/busybox", "env"],
-        "HostConfig": {"DeviceRequests": requests, "NetworkMode": "none"},
+        "HostConfig": {"DeviceRequests": requests, "NetworkMode": "none", **host_config},
     }
     script = (
         "import http.client,json,socket\n"
@@ -155,6 +112,7 @@ def test_a_host_of_the_group_without_one_is_an_error(play):
     assert "couldn't communicate with the NVIDIA driver" in done.stdout
 
 
+@pytest.mark.hosts
 def test_check_mode_on_a_host_without_the_toolkit(play, gpu_host):
     before = gpu_host.read("/etc/docker/daemon.json")
     done = play("--check", gpus=TWO_T4)
@@ -165,6 +123,7 @@ def test_check_mode_on_a_host_without_the_toolkit(play, gpu_host):
     assert gpu_host.sh("command -v nvidia-ctk", check=False) == ""
 
 
+@pytest.mark.hosts
 def test_a_toolkit_that_is_missing_is_named(play):
     done = play(gpus=TWO_T4, nvidia_toolkit_install=False)
     assert done.returncode != 0
@@ -205,13 +164,15 @@ def test_the_second_run_changes_nothing(play):
         (2, "NVIDIA_VISIBLE_DEVICES=0,1"),
         ([1], "NVIDIA_VISIBLE_DEVICES=1"),
         (GPU_B, f"NVIDIA_VISIBLE_DEVICES={GPU_B}"),
+        (MIG, f"NVIDIA_VISIBLE_DEVICES={MIG}"),
+        ("0:0", "NVIDIA_VISIBLE_DEVICES=0:0"),
         ("nvidia.com/gpu=0", "STAND_IN_CDI=0"),
         (f"nvidia.com/gpu={GPU_A}", f"STAND_IN_CDI={GPU_A}"),
     ],
 )
 def test_the_engine_understands_the_requests(gpu_host, wish, expected):
     devices = tuple(f"nvidia.com/gpu={name}" for name in ("0", "1", GPU_A, GPU_B, "all"))
-    there = GpuHost("26.1.5", (GPU_A, GPU_B), (), hook=True, cdi_feature=True, cdi_devices=devices)
+    there = GpuHost("26.1.5", (GPU_A, GPU_B), (MIG,), hook=True, cdi_feature=True, cdi_devices=devices)
     assert expected in create_and_read(gpu_host, device_requests(parse(wish), there))
 
 
@@ -219,6 +180,29 @@ def test_the_engine_takes_cdi_where_there_is_no_hook(gpu_host):
     devices = tuple(f"nvidia.com/gpu={name}" for name in ("0", "1"))
     there = GpuHost("26.1.5", (GPU_A, GPU_B), (), hook=False, cdi_feature=True, cdi_devices=devices)
     assert "STAND_IN_CDI=1" in create_and_read(gpu_host, device_requests(parse([1]), there))
+
+
+def test_capabilities_reach_the_container(gpu_host):
+    there = GpuHost("26.1.5", (GPU_A, GPU_B), hook=True)
+    seen = create_and_read(gpu_host, device_requests(parse("all", ["utility", "compute"]), there))
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in seen
+
+
+def test_a_container_without_a_request_gets_no_gpu_whatever_runs_it(gpu_host):
+    assert "NVIDIA" not in create_and_read(gpu_host, [])
+    assert "NVIDIA" not in create_and_read(gpu_host, [], Runtime="nvidia")
+    assert "create" in gpu_host.read("/var/log/stand-in-runtime.log")
+
+
+@pytest.mark.parametrize(
+    ("request_of_it", "refusal"),
+    [
+        ({"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=missing"]}, "unresolvable CDI devices nvidia.com/gpu=missing"),
+        ({"Driver": "bogus", "Count": -1, "Capabilities": [["gpu"]]}, 'could not select device driver "bogus"'),
+    ],
+)
+def test_the_engine_refuses_what_it_does_not_have(gpu_host, request_of_it, refusal):
+    assert refusal in json.loads(create_and_read(gpu_host, [request_of_it]).splitlines()[0])["message"]
 
 
 def test_drift_is_told_and_mended(play, gpu_host):
@@ -232,6 +216,7 @@ def test_drift_is_told_and_mended(play, gpu_host):
     assert play(gpus=A100_WITH_MIG).changed == 0
 
 
+@pytest.mark.hosts
 def test_a_version_above_what_the_repository_has_is_an_error(play):
     done = play(gpus=TWO_T4, nvidia_toolkit_minimum_version="99.0.0")
     assert done.returncode != 0
