@@ -67,9 +67,8 @@ def read_logs(client: DockerClient, container: Container, since: float) -> list[
 
     :param since: seconds since 1970; 0 for all that the engine keeps.
     """
-    options = {"since": since} if since else {}
     with engine_words(f"Reading the log of {container.name}"):
-        raw = client.api.logs(container.id, stdout=True, stderr=True, timestamps=True, **options)
+        raw = client.api.logs(container.id, stdout=True, stderr=True, timestamps=True, since=since or None)
     return [parse_line(line) for line in raw.decode("utf-8", "replace").splitlines()]
 
 
