@@ -73,11 +73,9 @@ def seen(workspace: RunningWorkspace) -> set[str]:
 def take_up(workspace: RunningWorkspace, name: str, key: str) -> None:
     """Replace a key, and have the workspace see it at once."""
     workspace.write_secret(name, key + "\n")
-    workspace.run("rm -f /run/codeopen/notes/ai-tools; codeopen-reload")
-    workspace.run(
-        f'timeout 60 sh -c \'until [ -z "$(find /run/codeopen/secrets/{name} -newer /run/codeopen/ai-tools/opencode.json)" ]'
-        "; do sleep 0.2; done'"
-    )
+    workspace.run("codeopen-reload")
+    older = f'[ -z "$(find /run/codeopen/secrets/{name} -newer /run/codeopen/ai-tools/seen)" ]'
+    workspace.run(f"timeout 60 sh -c 'until {older}; do sleep 0.2; done'")
 
 
 def ask_opencode(workspace: RunningWorkspace) -> str:
