@@ -67,6 +67,13 @@ def wait_until_connected(page: Any) -> None:
     page.wait_for_selector("#noVNC_container canvas")
 
 
+def press_a_key_of_a_german_keyboard(page: Any) -> None:
+    """Press ü, which Playwright would insert without a key."""
+    session = page.context.new_cdp_session(page)
+    for event in ("keyDown", "keyUp"):
+        session.send("Input.dispatchKeyEvent", {"type": event, "key": "ü", "code": "BracketLeft", "text": "ü"})
+
+
 def screen_size(workspace: RunningWorkspace) -> str:
     return workspace.run("xdpyinfo | sed -n 's/.*dimensions: *\\([0-9x]*\\) .*/\\1/p'", check=False).stdout.strip()
 
@@ -94,7 +101,9 @@ def test_a_person_works_in_a_terminal_on_the_desktop(workspace: RunningWorkspace
     desktop.mouse.click(left, 800 - below)
     wait_until(lambda: window_open(workspace, '"xterm" "XTerm"'), "a terminal")
     desktop.wait_for_timeout(1000)
-    desktop.keyboard.type('echo "I\'m {typed} ~ here & über" > /workspace/typed; clear; ls -la / /usr\n', delay=20)
+    desktop.keyboard.type("echo \"I'm {typed} ~ here & ", delay=20)
+    press_a_key_of_a_german_keyboard(desktop)
+    desktop.keyboard.type('ber" > /workspace/typed; clear; ls -la / /usr\n', delay=20)
     wait_until(lambda: workspace.run("cat /workspace/typed", check=False).stdout, "the file that was typed")
     assert workspace.run("cat /workspace/typed").stdout == "I'm {typed} ~ here & über\n"
     desktop.wait_for_timeout(1000)
