@@ -55,12 +55,12 @@ def debian13_hosts(playbook, tmp_path_factory, docker_repository):
 
     The first takes the distribution's engine, by a user who needs a password for sudo; the second that of Docker.
     """
-    sudoer = {"ansible_user": "operator", "ansible_become": True, "ansible_become_password": "by the book"}
+    sudoer = {"ansible_user": "deploy", "ansible_become": True, "ansible_become_password": "by the book"}
     mirror = f"http://127.0.0.1:{REPOSITORY_PORT}/linux"
     with contextlib.ExitStack() as stack:
         by_sudo = stack.enter_context(running_host("trixie", systemd=True, **sudoer))
-        by_sudo.sh("useradd --create-home operator && echo 'operator:by the book' | chpasswd")
-        by_sudo.sh("echo 'operator ALL=(ALL) ALL' >/etc/sudoers.d/operator")
+        by_sudo.sh("useradd --create-home deploy && echo 'deploy:by the book' | chpasswd")
+        by_sudo.sh("echo 'deploy ALL=(ALL) ALL' >/etc/sudoers.d/deploy")
         by_docker = stack.enter_context(
             running_host("trixie", systemd=True, engine_source="docker", engine_docker_repository=mirror)
         )
@@ -88,5 +88,5 @@ def docker_source(debian13_hosts):
 
 @pytest.fixture(scope="module", params=["debian12", pytest.param("debian13", marks=pytest.mark.hosts)])
 def host(request):
-    """A host with a running engine: started by its init script, and by systemd."""
+    """A host with a running engine: started without an init, and by systemd."""
     return request.getfixturevalue(request.param)

@@ -103,7 +103,8 @@ def test_an_engine_that_was_stopped_is_started_by_systemd(playbook, inventory, d
 
 @pytest.mark.hosts
 def test_an_engine_is_started_where_neither_systemd_nor_its_init_script_can(playbook, inventory, debian12):
-    debian12.sh("/etc/init.d/docker stop; printf '#!/bin/sh\\nexit 1\\n' >/etc/init.d/docker")
+    debian12.sh("kill $(cat /run/docker.pid); printf '#!/bin/sh\\nexit 1\\n' >/etc/init.d/docker")
+    debian12.sh("while docker version >/dev/null 2>&1; do sleep 0.2; done")
     first = playbook("engine", variables={"engine_configure": "never"}, inventory=inventory(debian12))
     assert first.status == 0, first.output
     assert first.count("changed", debian12.name) == 1, first.output
