@@ -71,7 +71,7 @@ def seen(workspace: RunningWorkspace) -> set[str]:
 
 
 def take_up(workspace: RunningWorkspace, name: str, key: str) -> None:
-    """Replace a key, and have the workspace see it at once."""
+    """Replace a NAME-api-key, and wait until the workspace has taken it up."""
     workspace.write_secret(name, key + "\n")
     workspace.run("codeopen-reload")
     older = f'[ -z "$(find /run/codeopen/secrets/{name} -newer /run/codeopen/ai-tools/seen)" ]'
@@ -159,8 +159,9 @@ def test_a_key_that_cannot_be_used_is_named(workspace: RunningWorkspace, key: st
 
 
 def test_keys_are_in_their_files_alone(workspace: RunningWorkspace, key: str) -> None:
-    for name in ("copilot-token", "github-token", "anthropic-api-key"):
-        take_up(workspace, name, f"{name}-{key}")
+    for name in ("copilot-token", "github-token"):
+        workspace.write_secret(name, f"{name}-{key}\n")
+    take_up(workspace, "anthropic-api-key", f"anthropic-{key}")
     keys = [path.read_text().strip() for path in workspace.secrets_dir.iterdir() if path.name != "network"]
     image = docker("inspect", "--format", "{{.Image}}", workspace.name).stdout.strip()
     told = (
