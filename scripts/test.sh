@@ -23,6 +23,7 @@ if ! wait "$build"; then
 fi
 trap - EXIT
 scripts/gateway.sh
-# Tests of one file share what they start. The long ones are for `make test-hosts`, `make test-faults` and `make test-images`,
-# which builds the images that others skip for want of.
-pytest --numprocesses 2 --dist loadfile -m "not hosts and not faults" tests
+# Tests of one file share what they start. What takes longer is for `make test-images`, `make test-hosts` and
+# `make test-faults`.
+pytest --numprocesses 2 --dist loadfile -m "not hosts and not faults" \
+  tests/unit tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
