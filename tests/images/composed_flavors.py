@@ -17,7 +17,7 @@ COMMANDS = {
     "js": "node npm npx pnpm yarn bun tsx tsc esbuild vite prettier eslint biome jest vitest",
     "python": "python pip uv poetry jupyter ipython pytest black ruff gcc",
     "go": "go gofmt gopls golangci-lint air dlv",
-    "rust": "rustc cargo cargo-clippy rustfmt rust-analyzer cargo-nextest cargo-audit cargo-deny cross sccache mold",
+    "rust": "rustc cargo cargo-clippy rustfmt rust-analyzer cargo-nextest cargo-audit cargo-deny sccache mold",
 }
 
 

