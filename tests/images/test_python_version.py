@@ -141,9 +141,13 @@ def workspace(mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_python_and_pip_are_the_mirror_s(workspace: RunningWorkspace, mirror: Mirror) -> None:
     assert f"/{ARCHIVE}" in mirror.asked
-    for command in ("python", "python3", "pip"):
-        where = workspace.run(f"readlink -f $(command -v {command})").stdout
-        assert where.startswith("/opt/python/versions/cpython-3.13."), where
+    for command in ("python", "python3"):
+        where = workspace.run(f"{command} -c 'import sys; print(sys.executable)'").stdout
+        assert where.startswith("/opt/python/versions/cpython-3.13"), where
+    assert "/opt/python/versions/" in workspace.run("pip --version").stdout
+    workspace.run("python -m venv --without-pip /tmp/env")
+    where = workspace.run("/tmp/env/bin/python -c 'import sys; print(sys.base_prefix)'").stdout
+    assert where.startswith("/opt/python/versions/"), where
     assert workspace.run("python -c 'import sys; print(sys.prefix)'").stdout.startswith("/opt/python/versions/")
     workspace.run("pip install --quiet --user --break-system-packages six==1.17.0")
     assert workspace.run("python -c 'import six; print(six.__version__)'").stdout == "1.17.0\n"
@@ -152,7 +156,7 @@ def test_python_and_pip_are_the_mirror_s(workspace: RunningWorkspace, mirror: Mi
 @pytest.mark.parametrize("tool", ["ipython", "jupyterlab", "pytest"])
 def test_tools_that_run_code_are_on_the_same_python(workspace: RunningWorkspace, tool: str) -> None:
     where = workspace.run(f"/opt/{tool}/bin/python -c 'import sys; print(sys.base_prefix)'").stdout
-    assert where.startswith("/opt/python/versions/cpython-3.13.")
+    assert where.startswith("/opt/python/versions/cpython-3.13")
 
 
 def test_tools_that_do_not_run_code_stay_on_debian_s(workspace: RunningWorkspace) -> None:
