@@ -65,8 +65,9 @@ def _password_in(authorization: str) -> bytes | None:
 def _refuse_other_sites(headers: Mapping[str, str]) -> None:
     """A browser sends the password along with whatever any page opens: what counts is whose page it was."""
     origin = headers.get("Origin")
-    if not origin:
+    if origin is None:
         return
-    own = {headers.get("Host", ""), headers.get("X-Forwarded-Host", "")}
-    if urlsplit(origin).netloc not in own:
+    # A page without a site of its own, such as one in a sandbox, says "null", which has no host.
+    host = urlsplit(origin).netloc
+    if not host or host not in (headers.get("Host"), headers.get("X-Forwarded-Host")):
         raise AuthenticationError(f"a page of {origin} is not this workspace's", 403, {"Content-Length": "0"})
