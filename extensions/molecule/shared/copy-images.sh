@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Copies images of this machine's engine into a host's, those that it lacks, and prints their names. Others are left out.
+# Usage: copy-images.sh HOST IMAGE…
+set -euo pipefail
+host=$1
+shift
+missing=()
+for pattern in "$@"; do
+  while read -r image; do
+    docker exec "$host" docker image inspect "$image" >/dev/null 2>&1 || missing+=("$image")
+  done < <(docker images --filter "reference=$pattern" --format '{{.Repository}}:{{.Tag}}')
+done
+if [[ ${#missing[@]} -gt 0 ]] && docker exec "$host" docker version >/dev/null 2>&1; then
+  docker save "${missing[@]}" | docker exec --interactive "$host" docker load --quiet
+fi
