@@ -40,6 +40,18 @@ integration: ## Tests on the real engine, without those of the images
 test-images: ## Build the catalogue, test its images, and write docs/image-sizes.md: CODEOPEN_LEAVE_OUT="gcloud …"
 	@scripts/test-images.sh
 
+.PHONY: test-hosts
+test-hosts: ## The engine on other hosts: systemd, sudo, Docker's repository, GPUs
+	@scripts/integration.sh tests/integration/hosts
+
+.PHONY: test-molecule
+test-molecule: ## Molecule's scenarios
+	@scripts/test-molecule.sh
+
+.PHONY: test-faults
+test-faults: ## The long matrix of faults of workspaces
+	@scripts/integration.sh -m faults tests/integration
+
 .PHONY: bench
 bench: ## The figures, as a table
 	@scripts/bench.sh
