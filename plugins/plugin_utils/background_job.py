@@ -41,17 +41,26 @@ def run_in_background(action: ActionBase, module: str, arguments: dict[str, Any]
         return dict(job)
     host = str((task_vars or {}).get("inventory_hostname", ""))
     tail = _LogTail(action, arguments["log_path"], arguments["heartbeat"])
+
+    def show() -> bool:
+        """Show what is new, and give whether it is the end of the log."""
+        lines = tail.new_lines()
+        for line in lines:
+            if line != END_MARK and not line.startswith(OUTPUT_PREFIX) and not task.no_log:
+                display.display(f"[{host}] {line}")
+        return END_MARK in lines
+
     polls = 0
     ended = False
     while True:
-        for line in tail.new_lines():
-            ended = ended or line == END_MARK
-            if line != END_MARK and not line.startswith(OUTPUT_PREFIX) and not task.no_log:
-                display.display(f"[{host}] {line}")
+        ended = ended or show()
         if ended or polls % JOB_EVERY == JOB_EVERY - 1 or (polls and not tail.offset):
             status = _job(action, job["ansible_job_id"], "status", task_vars)
             # A killed job leaves no result; what it says then is a failure, too.
             if status.get("finished") or status.get("failed"):
+                if not ended:
+                    # It ended after the last look.
+                    show()
                 _job(action, job["ansible_job_id"], "cleanup", task_vars)
                 return {key: value for key, value in status.items() if key not in JOB_KEYS}
         polls += 1
