@@ -81,7 +81,7 @@ def _files(folder: Path) -> Iterator[tuple[str, str, str, Path]]:
 
 def _requirements(stem: str, text: str) -> list[tuple[str, str]]:
     """What a lock is for: the requirement that the file is named after, else all of them."""
-    listed = [(name, version) for name, version in REQUIREMENT.findall(text)]
+    listed: list[tuple[str, str]] = REQUIREMENT.findall(text)
     named = [(name, version) for name, version in listed if name == stem or name.endswith(f"-{stem}")]
     exact = [(name, version) for name, version in named if name == stem]
     return exact or named or listed

@@ -253,7 +253,7 @@ def credential(workspace: RunningWorkspace, host: str) -> str:
 
 
 def test_git_uses_the_tokens_as_they_are_now(ready: RunningWorkspace) -> None:
-    first, second, other = (secrets.token_hex(8) for _ in range(3))
+    first, second, other = (secrets.token_hex(8) for number in range(3))
     assert credential(ready, "github.com") == ""
     ready.write_secret("github-token", f"{first}\n")
     ready.write_secret("git-credentials", f"https://me:{other}@git.example.org\n")

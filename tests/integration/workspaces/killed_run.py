@@ -37,6 +37,10 @@ class Bomb:
 
 if __name__ == "__main__":
     bomb = Bomb(int(sys.argv[1]))
-    setattr(requests.Session, "send", lambda session, request, **options: bomb(session, request, **options))  # noqa: B010
+
+    def send(session: Any, request: Any, **options: Any) -> Any:
+        return bomb(session, request, **options)
+
+    requests.Session.send = send  # type: ignore[method-assign]
     sys.argv = sys.argv[:1]
     main()

@@ -32,7 +32,7 @@ def test_the_readme_names_every_tool_and_port(component: Component) -> None:
     def named(word: str) -> bool:
         # "Firefox ESR" names the package firefox-esr, too.
         return any(
-            re.search(rf"(?<![a-z0-9-]){re.escape(form)}(?![a-z0-9-])", text) for form in {word, word.replace("-", " ")}
+            re.search(rf"(?<![a-z0-9-]){re.escape(form)}(?![a-z0-9-])", text) for form in (word, word.replace("-", " "))
         )
 
     assert [tool for tool in component.tools if not named(tool)] == []

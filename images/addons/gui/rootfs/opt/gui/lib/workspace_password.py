@@ -51,7 +51,7 @@ def _password() -> bytes:
 
 def _password_in(authorization: str) -> bytes | None:
     """The password of an Authorization header, if it has one."""
-    scheme, _, encoded = authorization.partition(" ")
+    scheme, _space, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

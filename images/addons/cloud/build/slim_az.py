@@ -1,8 +1,7 @@
-#!/usr/bin/python3
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""slim-az DIRECTORY: takes from the environment of az the parts of Azure's SDKs that no command loads.
+"""slim_az.py DIRECTORY: takes from the environment of az the parts of Azure's SDKs that no command loads.
 
 Those are the asynchronous clients, and the API versions that none of az's profiles names. Microsoft's own packages of
 az come without both.
