@@ -282,6 +282,9 @@ class Playbook:
         environment["ANSIBLE_LOCAL_TEMP"] = environment["ANSIBLE_REMOTE_TEMP"] = str(self.directory / "tmp")
         return subprocess.Popen(
             [
+                # Whoever runs the tests in the background has it ignore Ctrl-C, and all its children with it.
+                "env",
+                "--default-signal=INT",
                 str(Path(sys.executable).with_name("ansible-playbook")),
                 *("-i", str(self.directory / "inventory.yml"), "--diff", "-v"),
                 *("-e", f"@{self.directory}/variables{self.number}.json", str(self.directory / "playbook.yml")),

@@ -132,7 +132,8 @@ def test_ctrl_c_of_the_playbook(maker: Any, playbook: Any, tmp_path: Path) -> No
         if "one: step 1/" in line:
             break
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate()
+    # A guard against waiting for ever, far above what a loaded machine needs.
+    process.communicate(timeout=600)
     assert process.returncode
     (Path(maker.layers[1]["context"]) / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo fine\n")
     # The second run waits until the first has seen that nobody reads it any more.
