@@ -21,10 +21,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.context_archiv
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.background_job import run_in_background
 
 MODULE = "codeopen.workspaces.image_build"
-DEFAULT_STATE_DIR = "/var/lib/codeopen"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -17,10 +17,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log impo
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_secrets
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.background_job import run_in_background
 
 MODULE = "codeopen.workspaces.workspace"
-DEFAULT_STATE_DIR = "/var/lib/codeopen"
 
 
 def _secret_values(secrets: Any) -> str:

@@ -45,6 +45,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Wishes:
     apply_timeout: float = 30
     service: str = "docker"
     docker_host: str = "unix:///var/run/docker.sock"
-    state_dir: str = "/var/lib/codeopen"
+    state_dir: str = DEFAULT_STATE_DIR
     lock_timeout: float = 300
 
 

@@ -54,11 +54,6 @@ class Container:
         return self.labels.get(LABEL_SPEC, "")
 
     @property
-    def is_previous(self) -> bool:
-        """Whether it waits while its successor proves itself."""
-        return self.name.endswith(PREVIOUS_SUFFIX)
-
-    @property
     def serves(self) -> bool:
         """Whether it runs, and its health check, if it has one, says healthy."""
         return self.state == "running" and self.health in ("healthy", "none")

@@ -168,6 +168,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config import credentials, key_paths
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_run import Wishes, run
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 
 def main() -> None:
@@ -184,7 +185,7 @@ def main() -> None:
             "apply_timeout": {"type": "float", "default": 30},
             "service": {"type": "str", "default": "docker"},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-            "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
+            "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
             "lock_timeout": {"type": "float", "default": 300},
         },
         supports_check_mode=True,

@@ -171,6 +171,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states import BUILD, TAG, LayerState, difference
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 PLAN_KEYS = ("base_image", "layers")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -183,7 +184,7 @@ def argument_spec() -> dict[str, Any]:
         "images": {"type": "list", "elements": "str"},
         "network": network_file.ARGUMENT_SPEC,
         "rebuild": {"type": "bool", "default": False},
-        "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
+        "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
         "docker_host": {"type": "str"},
         "lock_timeout": {"type": "float", "default": 3600},
         "progress": {"type": "bool", "default": True},

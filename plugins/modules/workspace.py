@@ -437,6 +437,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
 
 
@@ -486,7 +487,7 @@ def argument_spec() -> dict[str, Any]:
     return {
         "workspaces": {"type": "list", "elements": "dict", "required": True, "options": workspace},
         "network": network_file.ARGUMENT_SPEC,
-        "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
+        "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
         "docker_host": {"type": "str"},
         "parallel": {"type": "int", "default": 8},
         "canary": {"type": "int", "default": 0},

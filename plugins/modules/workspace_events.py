@@ -19,16 +19,7 @@ description:
     kept longer, see the history that M(codeopen.workspaces.workspace_info) returns.
 extends_documentation_fragment:
   - codeopen.workspaces.engine
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
+  - codeopen.workspaces.reads_only
 options:
   names:
     description: The workspaces to tell about, also those that are gone. All, where none is named.

@@ -19,16 +19,7 @@ description:
   - Tells also of those that are lost, which the host has a record of and the engine no container.
 extends_documentation_fragment:
   - codeopen.workspaces.engine
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
+  - codeopen.workspaces.reads_only
 options:
   names:
     description: The workspaces to tell about. All, where none is named. Those that are not there are left out.
@@ -175,6 +166,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.inspection import Inspector
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed, by_workspace
+from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 from ansible_collections.codeopen.workspaces.plugins.module_utils.states import REMOVED
 
 
@@ -184,7 +176,7 @@ def main() -> None:
         argument_spec={
             "names": {"type": "list", "elements": "str", "default": []},
             "history": {"type": "int", "default": 10},
-            "state_dir": {"type": "path", "default": "/var/lib/codeopen"},
+            "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
             "docker_host": {"type": "str"},
         },
         supports_check_mode=True,

@@ -17,16 +17,7 @@ description:
   - Reads what workspaces and their services have written, now or over a time that is to come.
 extends_documentation_fragment:
   - codeopen.workspaces.engine
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
+  - codeopen.workspaces.reads_only
 options:
   names:
     description: The workspaces to read of. All, where none is named.
