@@ -117,9 +117,7 @@ async def test_session_without_a_body_is_in_the_workspace(gateway: GatewayClient
 
 
 @pytest.mark.parametrize("cwd", ["..", "/", "/etc", "missing", "file", "link", "nul\0", 5, "x" * 5000])
-async def test_folder_outside_the_workspace_is_refused(
-    gateway: GatewayClient, settings: Settings, cwd: object
-) -> None:
+async def test_folder_outside_the_workspace_is_refused(gateway: GatewayClient, settings: Settings, cwd: object) -> None:
     (settings.workspace / "file").touch()
     (settings.workspace / "link").symlink_to("/etc")
     status, body = await gateway.request("POST", "/sessions", {"cwd": cwd})
@@ -360,9 +358,7 @@ async def test_event_that_comes_before_the_reader_waits_wakes_it() -> None:
     await asyncio.wait_for(reader, PATIENCE)
 
 
-async def test_nothing_that_people_write_is_logged(
-    gateway: GatewayClient, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_that_people_write_is_logged(gateway: GatewayClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         session_id = await gateway.new_session()
         await gateway.prompt(session_id, "my secret plan")

@@ -127,3 +127,11 @@ def test_program_tells_about_itself(tmp_path: Path, option: str) -> None:
     )
     assert result.returncode == 0
     assert result.stdout
+
+
+def test_the_start_does_not_wait_for_the_protocols_sdk(tmp_path: Path) -> None:
+    script = "import sys, codeopen_acp_gateway.__main__; print(sorted({'acp', 'pydantic'} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -14,25 +14,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
-
-from acp import PROTOCOL_VERSION, RequestError, spawn_agent_process
-from acp.client.connection import ClientSideConnection
-from acp.interfaces import Client
-from acp.schema import (
-    AllowedOutcome,
-    ClientCapabilities,
-    DeniedOutcome,
-    Implementation,
-    InitializeResponse,
-    PermissionOption,
-    RequestPermissionResponse,
-    ToolCallUpdate,
-)
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from . import __version__
 from .errors import AgentDiedError, AgentError, AgentUnavailableError
+
+if TYPE_CHECKING:
+    from acp import RequestError
+    from acp.client.connection import ClientSideConnection
+    from acp.interfaces import Client
+    from acp.schema import InitializeResponse, PermissionOption, RequestPermissionResponse, ToolCallUpdate
+    from pydantic import BaseModel
 
 # One line of the protocol holds a whole message, pictures included.
 MAX_LINE_BYTES = 50 * 1024 * 1024
@@ -86,12 +78,14 @@ class _ProtocolClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_meta: Any
     ) -> RequestPermissionResponse:
+        from . import sdk
+
         option_id = await self._listener.on_permission(
             session_id, to_json(tool_call), [to_json(option) for option in options]
         )
         if option_id is None:
-            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=option_id))
+            return sdk.RequestPermissionResponse(outcome=sdk.DeniedOutcome(outcome="cancelled"))
+        return sdk.RequestPermissionResponse(outcome=sdk.AllowedOutcome(outcome="selected", option_id=option_id))
 
 
 class Agent:
@@ -141,11 +135,13 @@ class Agent:
         """
         if self._connection is None:
             raise AgentDiedError(self._gone())
+        from . import sdk
+
         try:
             return await request(self._connection)
-        except RequestError as error:
+        except sdk.RequestError as error:
             raise AgentError(_describe(self.name, error)) from None
-        except ValidationError:
+        except sdk.ValidationError:
             raise AgentError(f"{self.name} gave an answer that the protocol does not allow") from None
         except OSError:
             await self._reap()
@@ -186,12 +182,14 @@ class Agent:
 
     async def _own_process(self, ready: asyncio.Future[None]) -> None:
         """Run one process from start to end; `ready` gets the result of the start."""
+        from . import sdk
+
         self._stderr.clear()
         reason = "was stopped"
         failed = False
         try:
-            async with spawn_agent_process(
-                cast(Client, _ProtocolClient(self._listener)),
+            async with sdk.spawn_agent_process(
+                cast("Client", _ProtocolClient(self._listener)),
                 *self._command,
                 env=os.environ,
                 cwd=self._workspace,
@@ -230,11 +228,13 @@ class Agent:
                 ready.set_exception(AgentUnavailableError(f"{self.name} {reason}"))
 
     async def _initialize(self, connection: ClientSideConnection, process: Process) -> InitializeResponse:
+        from . import sdk
+
         hello = asyncio.ensure_future(
             connection.initialize(
-                protocol_version=PROTOCOL_VERSION,
-                client_capabilities=ClientCapabilities(),
-                client_info=Implementation(name="codeopen-acp-gateway", version=__version__),
+                protocol_version=sdk.PROTOCOL_VERSION,
+                client_capabilities=sdk.ClientCapabilities(),
+                client_info=sdk.Implementation(name="codeopen-acp-gateway", version=__version__),
             )
         )
         await _first_of(hello, process.wait(), self._stop.wait(), timeout=START_TIMEOUT)
@@ -249,13 +249,13 @@ class Agent:
             raise AgentUnavailableError(f"no answer within {START_TIMEOUT:.0f} s")
         try:
             answer = hello.result()
-        except RequestError as error:
+        except sdk.RequestError as error:
             raise AgentUnavailableError(_describe(self.name, error)) from None
-        except (ConnectionError, ValidationError) as error:
+        except (ConnectionError, sdk.ValidationError) as error:
             raise AgentUnavailableError(f"no valid answer to initialize ({type(error).__name__})") from None
-        if answer.protocol_version != PROTOCOL_VERSION:
+        if answer.protocol_version != sdk.PROTOCOL_VERSION:
             raise AgentUnavailableError(
-                f"it speaks version {answer.protocol_version} of the protocol, expected {PROTOCOL_VERSION}"
+                f"it speaks version {answer.protocol_version} of the protocol, expected {sdk.PROTOCOL_VERSION}"
             )
         return answer
 

@@ -7,29 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Union
-
-from acp.schema import (
-    AudioContentBlock,
-    EmbeddedResourceContentBlock,
-    ImageContentBlock,
-    ResourceContentBlock,
-    TextContentBlock,
-)
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Union
 
 from .errors import BadRequestError
 
-ContentBlock = Union[
-    TextContentBlock, ImageContentBlock, AudioContentBlock, ResourceContentBlock, EmbeddedResourceContentBlock
-]
-BLOCK_TYPES: Mapping[str, type[ContentBlock]] = {
-    "text": TextContentBlock,
-    "image": ImageContentBlock,
-    "audio": AudioContentBlock,
-    "resource_link": ResourceContentBlock,
-    "resource": EmbeddedResourceContentBlock,
-}
+if TYPE_CHECKING:
+    from . import sdk
+
+    ContentBlock = Union[
+        sdk.TextContentBlock,
+        sdk.ImageContentBlock,
+        sdk.AudioContentBlock,
+        sdk.ResourceContentBlock,
+        sdk.EmbeddedResourceContentBlock,
+    ]
 
 
 def parse_object(text: str, allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -65,13 +56,15 @@ def parse_new_session(text: str) -> str | None:
 
 def parse_prompt(text: str) -> list[ContentBlock]:
     """Return the content blocks of a prompt, given as `text` or as `content`."""
+    from . import sdk
+
     body = parse_object(text, ("text", "content"))
     if len(body) != 1:
         raise BadRequestError("text, content: expected exactly one of the two keys")
     if "text" in body:
         if not isinstance(body["text"], str) or not body["text"].strip():
             raise BadRequestError("text: expected a string that is not empty")
-        return [TextContentBlock(type="text", text=body["text"])]
+        return [sdk.TextContentBlock(type="text", text=body["text"])]
     blocks = body["content"]
     if not isinstance(blocks, list) or not blocks:
         raise BadRequestError("content: expected a list of content blocks that is not empty")
@@ -79,15 +72,24 @@ def parse_prompt(text: str) -> list[ContentBlock]:
 
 
 def _parse_block(where: str, block: object) -> ContentBlock:
+    from . import sdk
+
+    models: Mapping[str, type[ContentBlock]] = {
+        "text": sdk.TextContentBlock,
+        "image": sdk.ImageContentBlock,
+        "audio": sdk.AudioContentBlock,
+        "resource_link": sdk.ResourceContentBlock,
+        "resource": sdk.EmbeddedResourceContentBlock,
+    }
     if not isinstance(block, dict):
         raise BadRequestError(f"{where}: expected an object")
     type_ = block.get("type")
-    model = BLOCK_TYPES.get(type_) if isinstance(type_, str) else None
+    model = models.get(type_) if isinstance(type_, str) else None
     if model is None:
-        raise BadRequestError(f"{where}.type: expected one of {', '.join(BLOCK_TYPES)}")
+        raise BadRequestError(f"{where}.type: expected one of {', '.join(models)}")
     try:
-        return TypeAdapter(model).validate_python(block)
-    except ValidationError as error:
+        return sdk.TypeAdapter(model).validate_python(block)
+    except sdk.ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         path = ".".join([where, *(str(part) for part in first["loc"])])
         raise BadRequestError(f"{path}: {first['msg']}") from None

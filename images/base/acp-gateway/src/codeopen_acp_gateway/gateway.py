@@ -10,14 +10,16 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .agent import Agent, to_json
-from .bodies import ContentBlock
 from .config import Settings
 from .errors import AgentDiedError, AgentError, BadRequestError, GatewayError, SessionEndedError, UnknownSessionError
 from .sessions import Session, SessionStore
+
+if TYPE_CHECKING:
+    from .bodies import ContentBlock
 
 
 @dataclass(frozen=True)
