@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# What the tests use beside the product: a registry, a tiny userland, signed package sources, a browser.
+# What the tests use beside the product: a registry, a tiny userland, signed package sources, a browser, and XFS.
 set -euo pipefail
-packages=(busybox-static chromium docker-registry dpkg-dev gnupg mmdebstrap openssh-client)
+packages=(busybox-static chromium docker-registry dpkg-dev gnupg mmdebstrap openssh-client xfsprogs)
+# A kernel with quotas of XFS, which many hosts' own has not; there is none for other architectures.
+[[ $(dpkg --print-architecture) != amd64 ]] || packages+=(user-mode-linux)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
+from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import problems_of_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import (
     NO_GPUS,
@@ -130,6 +130,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
             yield f"volume name {volume.get('name')!r}: expected letters, digits, '_', '.' and '-'."
         if not str(volume.get("path") or "").startswith("/"):
             yield f"volume {volume.get('name')}: path {volume.get('path')!r} is not absolute."
+    yield from mounts.problems_of_mounts(entry)
     yield from runtime_problems(entry.get("runtime") or {})
     for variable in entry.get("environment") or {}:
         if not _VARIABLE.fullmatch(str(variable)):
@@ -224,6 +225,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
                 }
                 for volume in sorted(volumes)
             ]
+            + mounts.engine_mounts(entry)
             + [{"Type": "bind", "Source": settings.secrets_dir, "Target": SECRETS_PATH, "ReadOnly": True}],
             "DeviceRequests": gpus,
             **granted,
@@ -238,6 +240,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
         **{key: value for key, value in limits.of_entry(entry).items() if key not in ("swap", "pids")},
         "ports": {key: f"{port['address']}:{port['host']}->{port['container']}" for key, port in ports.items()},
         "volumes": volumes,
+        **({"mounts": mounts.words(entry)} if entry.get("mounts") else {}),
         **({"granted": granted} if granted else {}),
         # The values may be secrets, and diffs end in logs.
         "environment": {key: f"(value {fingerprint(settings.key, value)})" for key, value in environment.items()},
@@ -245,6 +248,8 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     }
     digest = hashlib.sha256(_canonical([request, configuration]).encode()).hexdigest()
     configuration.update(limits.words(live), tier=str(entry.get("tier") or ""))
+    if entry.get("disk"):
+        configuration["disk"] = int(entry["disk"])
     request["HostConfig"].update(live)
     request["Labels"] = {
         LABEL_WORKSPACE: name,

@@ -41,6 +41,12 @@ class PlanError(ProblemsError):
     heading = "in the list of workspaces"
 
 
+class VolumeError(ProblemsError):
+    """Mistakes in the list of volumes, and what stands against it on the host."""
+
+    heading = "in the list of volumes"
+
+
 class EngineError(WorkspacesError):
     """The Docker Engine is not there, too old, or refused a request."""
 

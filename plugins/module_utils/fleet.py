@@ -11,8 +11,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus_host, host_ports, network_file
+from ansible_collections.codeopen.workspaces.plugins.module_utils import (
+    disk_quota,
+    gpus_host,
+    host_mounts,
+    host_ports,
+    network_file,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
+from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
     RolloutError,
@@ -26,6 +33,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
     port_request,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import is_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import Networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_RECIPE,
@@ -46,6 +54,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
     SecretsStore,
     problems_of_secrets,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import owner_of, parse_volumes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import (
     Context,
     FleetSettings,
@@ -97,10 +107,14 @@ class Fleet:
             )
             for entry in workspaces
         ]
+        self._check_mounts(workspaces)
         present = [item for item in items if item.state != "absent"]
         absent = [item for item in items if item.state == "absent"]
+        disks: Optional[DiskLimits] = None
         if present:
             info = self._host_info()
+            book = VolumeBook(self._settings.state_dir)
+            disks = DiskLimits(self._client, disk_quota.of_host(book), book, str(info.get("DockerRootDir") or ""))
             self._context.cpus = int(info["NCPU"])
             if any(item.entry.get("gpus") for item in present):
                 self._context.gpus = gpus_host.look(info)
@@ -117,6 +131,8 @@ class Fleet:
         leaving = [WorkspaceRun(item, self._context) for item in absent]
         coming = [WorkspaceRun(item, self._context) for item in present]
         self._in_parallel([*leaving, *coming], WorkspaceRun.prepare)
+        if disks is not None:
+            disks.describe(items)
         changing = sum(1 for item in items if item.result["changed"])
         self.pending = self._settings.only_unchanged and changing > 0
         if not self._settings.check_mode and not self.pending:
@@ -124,9 +140,14 @@ class Fleet:
                 self._context.journal.tell(f"{changing} of {len(items)} workspaces to change")
             # Those that go make room for those that come.
             self._in_parallel(leaving, WorkspaceRun.carry_out)
+            if leaving and self._settings.purge:
+                purged = [item.name for item in absent if not item.failed]
+                forget_purged(self._client, VolumeBook(self._settings.state_dir), purged)
             if coming:
                 Networks(self._client).ensure(str(item.entry.get("owner") or "") for item in present)
             self._roll_out(coming)
+            if changing and disks is not None:
+                disks.apply(items)
             if changing:
                 Networks(self._client).remove_unused()
         return [item.result for item in items]
@@ -168,6 +189,28 @@ class Fleet:
             return
         with ThreadPoolExecutor(max_workers=max(1, min(self._settings.parallel, len(runs)))) as pool:
             list(pool.map(guarded, runs))
+
+    def _check_mounts(self, workspaces: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse directories and volumes of the host that no workspace of the list may have.
+
+        :raises PlanError: with all of them.
+        """
+        sources = [mount["source"] for entry in workspaces for mount in entry.get("mounts") or []]
+        if not sources:
+            return
+        owners: dict[str, str] = {}
+        if not all(is_path(source) for source in sources):
+            with engine_words("Listing volumes"):
+                rows = self._api.volumes().get("Volumes") or []
+            book = VolumeBook(self._settings.state_dir).volumes()
+            for volume in parse_volumes(rows, []).values():
+                known = book.get(volume.name, {})
+                if volume.ours and "unfinished" not in known:
+                    owners[volume.name] = owner_of(volume, known)
+        forbidden = [str(self._host_info().get("DockerRootDir") or ""), self._settings.state_dir]
+        problems = host_mounts.host_problems(workspaces, owners, forbidden)
+        if problems:
+            raise PlanError(problems)
 
     def _host_info(self) -> dict[str, Any]:
         with engine_words("Asking the engine about its host"):

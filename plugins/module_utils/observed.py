@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 LABEL_WORKSPACE = "codeopen.workspace"
+LABEL_OWNER = "codeopen.owner"
 LABEL_RECIPE = "codeopen.recipe"
 LABEL_SPEC = "codeopen.spec"
 LABEL_IMAGE = "codeopen.image"

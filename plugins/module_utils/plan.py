@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
@@ -180,7 +181,7 @@ def _workspace(
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
             "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0,
-            "owner": "", "limits": {}, "checks": [], "state": "absent",
+            "owner": "", "limits": {}, "checks": [], "mounts": [], "state": "absent",
         }  # fmt: skip
     return {
         "name": request.name,
@@ -200,6 +201,7 @@ def _workspace(
         "owner": request.owner,
         "limits": {**tier_limits, **request.limits},
         "checks": request.checks,
+        "mounts": request.mounts,
         "state": request.state,
     }
 
@@ -254,7 +256,9 @@ def make_plan(
         if resolution.image not in tops:
             tops[resolution.image] = layers.add(resolution)
         tier_limits = catalogue.tier_limits.get(resolution.tier, {})
-        result.append(_workspace(request, resolution, tops[resolution.image]["recipe"], tier_limits, problems))
+        entry = _workspace(request, resolution, tops[resolution.image]["recipe"], tier_limits, problems)
+        problems.extend(f"workspace '{request.name}': {text.rstrip('.')}" for text in problems_of_mounts(entry))
+        result.append(entry)
     problems.extend(_host_port_clashes(result))
     if problems:
         raise PlanError(problems)

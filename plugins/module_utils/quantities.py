@@ -42,6 +42,16 @@ def parse_size(value: object) -> int:
     return int(Decimal(match.group(1)) * _UNITS[match.group(2).lower()])
 
 
+def format_size(size: int) -> str:
+    """Bytes for people, in decimal units: ``20 GB``, ``1.5 MB``."""
+    value, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.{0 if unit == 'bytes' else 1}f}".replace(".0", "") + f" {unit}"
+
+
 def parse_cpus(value: object) -> float:
     """A number of CPUs, at most three decimals, zero or more.
 

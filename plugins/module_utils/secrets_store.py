@@ -20,12 +20,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files import (
+    ROOT_HINT,
+    TEMPORARY,
+    read_text,
+    write_text,
+)
 
 WORKSPACE_UID = 1000
 PASSWORD_BYTES = 24
 # Files of this collection's own; what a user gives lies beside them.
 OWN_FILES = ("password", "network")
-_TEMPORARY = ".new"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -41,10 +46,10 @@ def _file_problems(where: str, files: Any) -> Iterable[str]:
         yield f"{where}: expected a mapping of file names to values, got {type(files).__name__}."
         return
     for name, value in files.items():
-        if not _FILE_NAME.fullmatch(str(name)) or str(name).endswith(_TEMPORARY):
+        if not _FILE_NAME.fullmatch(str(name)) or str(name).endswith(TEMPORARY):
             yield (
                 f"{where}: {name!r} is not a secret's file name; expected letters, digits, '_', '.' and '-', "
-                f"at most 64, not ending in '{_TEMPORARY}'."
+                f"at most 64, not ending in '{TEMPORARY}'."
             )
         elif name in OWN_FILES:
             yield f"{where}.{name}: this file is the collection's own; choose another name."
@@ -75,7 +80,7 @@ class SecretsStore:
 
     def password(self) -> Optional[str]:
         """The password, or None before there is one."""
-        text = _read(self.password_file)
+        text = read_text(self.password_file)
         return text.strip() if text else None
 
     def ensure_password(self) -> bool:
@@ -88,8 +93,8 @@ class SecretsStore:
     def user_secrets(self) -> dict[str, str]:
         """What the user gave, by file name."""
         names = sorted(os.listdir(self.secrets_dir)) if os.path.isdir(self.secrets_dir) else []
-        found = {name: _read(os.path.join(self.secrets_dir, name)) for name in names if name not in OWN_FILES}
-        return {name: text for name, text in found.items() if text is not None and not name.endswith(_TEMPORARY)}
+        found = {name: read_text(os.path.join(self.secrets_dir, name)) for name in names if name not in OWN_FILES}
+        return {name: text for name, text in found.items() if text is not None and not name.endswith(TEMPORARY)}
 
     def write_user_secrets(self, files: Mapping[str, str]) -> None:
         """Set what the user gave: each file is replaced as a whole, and those without a value are removed.
@@ -105,7 +110,7 @@ class SecretsStore:
 
     def network(self) -> str:
         """The network file's text; empty where there is none."""
-        return _read(self._network_file) or ""
+        return read_text(self._network_file) or ""
 
     def write_network(self, text: str) -> None:
         """Set the network file; an empty text removes it."""
@@ -118,7 +123,7 @@ class SecretsStore:
 
     def ports(self) -> dict[str, int]:
         """Host ports by port name, as last given."""
-        text = _read(self._ports_file)
+        text = read_text(self._ports_file)
         if not text:
             return {}
         try:
@@ -132,12 +137,12 @@ class SecretsStore:
         """Record host ports by port name."""
         if ports != self.ports():
             self._ensure_directories()
-            _write(self._ports_file, json.dumps(ports, sort_keys=True) + "\n", 0o600, None)
+            write_text(self._ports_file, json.dumps(ports, sort_keys=True) + "\n", 0o600, None)
 
     def asked(self) -> dict[str, Any]:
         """The configuration that was last asked for and is in force, for people to compare; empty before the first."""
         try:
-            value = json.loads(_read(self._asked_file) or "{}")
+            value = json.loads(read_text(self._asked_file) or "{}")
         except ValueError:
             # Nothing depends on it: the next run that changes anything writes it anew.
             return {}
@@ -147,7 +152,7 @@ class SecretsStore:
         """Record the configuration that is in force."""
         if configuration != self.asked():
             self._ensure_directories()
-            _write(self._asked_file, json.dumps(configuration, sort_keys=True) + "\n", 0o600, None)
+            write_text(self._asked_file, json.dumps(configuration, sort_keys=True) + "\n", 0o600, None)
 
     def purge(self) -> None:
         """Remove all of it."""
@@ -159,7 +164,7 @@ class SecretsStore:
 
     def _write_secret(self, path: str, text: str) -> None:
         self._ensure_directories()
-        _write(path, text, 0o400, WORKSPACE_UID)
+        write_text(path, text, 0o400, WORKSPACE_UID)
 
     def _ensure_directories(self) -> None:
         try:
@@ -168,10 +173,7 @@ class SecretsStore:
             _directory(self.path, 0o700, None)
             _directory(self.secrets_dir, 0o500, WORKSPACE_UID)
         except OSError as error:
-            raise WorkspacesError(f"{self.path} cannot be made: {error.strerror}. {_HINT}") from error
-
-
-_HINT = "Run the task as root ('become: true'), or give a state_dir that this user may write."
+            raise WorkspacesError(f"{self.path} cannot be made: {error.strerror}. {ROOT_HINT}") from error
 
 
 def _directory(path: str, mode: int, uid: Optional[int]) -> None:
@@ -181,32 +183,3 @@ def _directory(path: str, mode: int, uid: Optional[int]) -> None:
         os.chown(path, uid, uid)
     if found.st_mode & 0o7777 != mode:
         os.chmod(path, mode)
-
-
-def _read(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise WorkspacesError(f"{path} cannot be read: {error.strerror}. {_HINT}") from error
-
-
-def _write(path: str, text: str, mode: int, uid: Optional[int]) -> None:
-    # One name for all tries: what a killed run left is replaced, not added to.
-    temporary = f"{path}{_TEMPORARY}"
-    try:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            if uid is not None:
-                os.fchown(stream.fileno(), uid, uid)
-            os.fchmod(stream.fileno(), mode)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise WorkspacesError(f"{path} cannot be written: {error.strerror}. {_HINT}") from error

@@ -46,6 +46,7 @@ class Request:
     owner: str = ""
     limits: dict[str, int] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _name(value: Any, where: str, problems: list[str]) -> Any:
@@ -99,6 +100,15 @@ _CHECK = schema.record(
         "timeout": schema.whole(0, 3600),
     }
 )
+_MOUNT = schema.record(
+    {
+        "source": schema.text(),
+        "target": schema.text(r"/\S*", "a path that begins with '/'"),
+        "read_only": schema.of_type(bool, False),
+        "uid": schema.whole(0, 2**32 - 2),
+    },
+    required=("source", "target"),
+)
 _REQUEST = schema.record(
     {
         "name": _name,
@@ -114,6 +124,7 @@ _REQUEST = schema.record(
         "owner": schema.text(NAME, "lower-case letters, digits and single hyphens between them"),
         "limits": LIMITS,
         "checks": schema.list_of(_CHECK),
+        "mounts": schema.list_of(_MOUNT),
     },
     required=("name",),
 )
@@ -151,4 +162,5 @@ def parse_request(catalogue: Catalogue, value: Any, number: int, problems: list[
         owner=fields.get("owner", ""),
         limits=fields.get("limits", {}),
         checks=fields.get("checks", []),
+        mounts=fields.get("mounts", []),
     )

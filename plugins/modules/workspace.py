@@ -71,7 +71,10 @@ options:
         description: How many bytes of memory it may use.
         type: int
       disk:
-        description: How many bytes of disk its tier gives. Nothing enforces it.
+        description:
+          - How many bytes of disk its tier gives to its volumes together, those with a budget of their own left out.
+          - It is enforced where the engine keeps volumes on XFS that is mounted with C(prjquota). Elsewhere it is only
+            watched by M(codeopen.workspaces.workspace_volume_info), and the result says so.
         type: int
       ports:
         description: The ports of the container that the host publishes.
@@ -106,6 +109,30 @@ options:
             description: Where it is in the container.
             type: str
             required: true
+      mounts:
+        description:
+          - Directories of the host, and volumes of M(codeopen.workspaces.workspace_volume), that it gets besides its
+            own volumes.
+          - A directory has to be there, must be no place of the system and have none in it, no symbolic link, and has
+            to belong to the workspace's user. A volume has to be its owner's, or nobody's.
+        type: list
+        elements: dict
+        suboptions:
+          source:
+            description: Absolute path of the directory, or name of the volume.
+            type: str
+            required: true
+          target:
+            description: Where it is in the container.
+            type: str
+            required: true
+          read_only:
+            description: Whether the workspace may only read it.
+            type: bool
+            default: false
+          uid:
+            description: Whose the directory is. Without this V(1000), the workspace's user.
+            type: int
       environment:
         description: The user's own variables.
         type: dict
@@ -366,6 +393,13 @@ workspaces:
       returned: unless it is absent
       type: str
       sample: codeopen-python:0.1.0
+    disk:
+      description:
+        - The C(limit) of its volumes in bytes, whether the file system has it C(enforced), and where it has not
+          C(watched_because), the reason.
+      returned: when it has a limit, unless it is absent
+      type: dict
+      sample: {"limit": 20000000000, "enforced": true, "watched_because": ""}
     password_file:
       description: The file on the host with its password.
       returned: unless it is absent
@@ -459,6 +493,12 @@ def argument_spec() -> dict[str, Any]:
         "timeout": {"type": "float", "default": 30},
     }
     volume = {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}}
+    mount = {
+        "source": {"type": "str", "required": True},
+        "target": {"type": "str", "required": True},
+        "read_only": {"type": "bool", "default": False},
+        "uid": {"type": "int"},
+    }
     granted = {
         "devices": {"type": "list", "elements": "str", "default": []},
         "security_opt": {"type": "list", "elements": "str", "choices": list(SECURITY_OPTIONS), "default": []},
@@ -476,6 +516,7 @@ def argument_spec() -> dict[str, Any]:
         "disk": {"type": "int"},
         "ports": {"type": "list", "elements": "dict", "options": port},
         "volumes": {"type": "list", "elements": "dict", "options": volume},
+        "mounts": {"type": "list", "elements": "dict", "options": mount},
         "environment": {"type": "dict"},
         "runtime": {"type": "dict", "options": granted},
         "gpus": {"type": "raw", "default": 0},

@@ -62,6 +62,7 @@ def digest(ports: Any = None, settings: Settings = SETTINGS, **changes: Any) -> 
         {"environment": {"A": "1"}},
         {"environment": {"A": "1", "B": "3"}},
         {"volumes": []},
+        {"mounts": [{"source": "/srv/data", "target": "/data"}]},
         {"ports": [{"name": "web", "container": 4097}]},
         {"ports": [{"name": "web", "container": 4096, "address": "0.0.0.0"}]},
         {"ports": {"web": 20002}},
@@ -93,6 +94,7 @@ def test_a_change_of_the_host_changes_the_digest(change: dict[str, Any]) -> None
         {"flavor": "x"},
         {"recipe": "y"},
         {"disk": 1},
+        {"mounts": []},
     ],
 )
 def test_what_does_not_matter_does_not(change: dict[str, Any]) -> None:
