@@ -48,6 +48,10 @@ test-hosts: ## The engine on other hosts: systemd, sudo, Docker's repository, GP
 test-molecule: ## Molecule's scenarios
 	@scripts/test-molecule.sh
 
+.PHONY: test-gpu
+test-gpu: ## The true test of GPUs, on a machine that has one
+	@scripts/test-gpu.sh
+
 .PHONY: test-faults
 test-faults: ## The long matrix of faults of workspaces
 	@scripts/integration.sh -m faults tests/integration

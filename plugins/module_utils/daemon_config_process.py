@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding the engine's process and the command lines by which it is started."""
+"""Finding an engine's process and the command lines by which it is started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_keys import config_file_of
 
@@ -21,8 +21,25 @@ _START_TIME_FIELD = 22
 
 
 @dataclass(frozen=True)
+class Daemon:
+    """The kind of process that keeps what it read from the file until it reads it again.
+
+    :param program: its name, or an empty string where each command reads the file for itself.
+    :param config_file_of: answers the file that a process with this command line reads.
+    :param ping: the HTTP path that tells whether it answers, or an empty string where listening is enough.
+    """
+
+    program: str
+    config_file_of: Callable[[Sequence[str]], str]
+    ping: str = ""
+
+
+DOCKERD = Daemon("dockerd", config_file_of, "/_ping")
+
+
+@dataclass(frozen=True)
 class EngineProcess:
-    """A running dockerd.
+    """A running engine.
 
     :param started: the kernel's start time in clock ticks; with the pid it names a process for good.
     """
@@ -33,16 +50,18 @@ class EngineProcess:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def find(path: str, proc: str = "/proc") -> Optional[EngineProcess]:
-    """The dockerd that reads the configuration file ``path``, or None. Engines inside of containers are not meant."""
+def find(path: str, proc: str = "/proc", daemon: Daemon = DOCKERD) -> Optional[EngineProcess]:
+    """The engine that reads the configuration file ``path``, or None. Engines inside of containers are not meant."""
+    if not daemon.program:
+        return None
     own = _namespace(proc, "self")
     for entry in sorted(os.listdir(proc)):
-        if not entry.isdecimal() or _text(f"{proc}/{entry}/comm").strip() != "dockerd":
+        if not entry.isdecimal() or _text(f"{proc}/{entry}/comm").strip() != daemon.program:
             continue
         if own and _namespace(proc, entry) != own:
             continue
         process = _process(proc, entry)
-        if process and os.path.realpath(config_file_of(process.argv)) == os.path.realpath(path):
+        if process and os.path.realpath(daemon.config_file_of(process.argv)) == os.path.realpath(path):
             return process
     return None
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import daemon_config_apply as apply_
-from ansible_collections.codeopen.workspaces.plugins.module_utils import daemon_config_checks as checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils import daemon_config_file as config_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config import (
     DaemonConfigError,
@@ -22,18 +21,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config 
     check_wishes,
     dotted,
     merge,
-    parse,
     remove,
-    render,
     same,
-    style_of,
     without_credentials,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_keys import (
-    action_for,
-    collisions,
-    config_file_of,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_checks import Finding
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_kinds import KINDS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import (
     EngineProcess,
     service_commands,
@@ -41,7 +34,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_service import (
     DEFAULT_PATH,
     EngineService,
-    validate,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
@@ -50,18 +42,19 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir impo
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asks for; the fields are the module's options."""
+    """What a person asks for; the fields are the module's options. None stands for what the engine has."""
 
-    path: str
     config: Mapping[str, Any]
     absent: Sequence[Path]
+    engine: str = "docker"
+    path: Optional[str] = None
     list_merge: str = "replace"
     follow: bool = True
     backup: bool = True
     apply: str = "none"
     apply_timeout: float = 30
-    service: str = "docker"
-    docker_host: str = "unix:///var/run/docker.sock"
+    service: Optional[str] = None
+    address: Optional[str] = None
     state_dir: str = DEFAULT_STATE_DIR
     lock_timeout: float = 300
 
@@ -89,16 +82,17 @@ def run(wishes: Wishes, check_mode: bool, folder: str) -> Outcome:
     :param folder: a directory for temporary files.
     :raises WorkspacesError: with the file or the engine as it was before.
     """
-    check_wishes(wishes.config, wishes.absent)
-    if wishes.apply != "none" and not wishes.docker_host.startswith("unix://"):
+    kind = KINDS[wishes.engine]
+    check_wishes(wishes.config, wishes.absent, kind.format.unfit)
+    address = wishes.address or kind.address
+    if wishes.apply != "none" and kind.daemon.program and not address.startswith("unix://"):
         raise WorkspacesError(
-            f"apply is {wishes.apply}, and docker_host is {wishes.docker_host}; "
+            f"apply is {wishes.apply}, and address is {address}; "
             "only an engine at a unix:// address is reloaded or restarted here."
         )
     # Check mode leaves nothing behind, not even the file of the lock.
-    lock = host_lock(
-        f"{wishes.state_dir}/locks/daemon-config.lock", f"daemon_config {wishes.path}", wishes.lock_timeout
-    )
+    owner = f"daemon_config {wishes.path or kind.path}"
+    lock = host_lock(f"{wishes.state_dir}/locks/daemon-config.lock", owner, wishes.lock_timeout)
     with nullcontext() if check_mode else lock:
         return _Run(wishes, check_mode, folder).run()
 
@@ -106,18 +100,20 @@ def run(wishes: Wishes, check_mode: bool, folder: str) -> Outcome:
 class _Run:
     def __init__(self, wishes: Wishes, check_mode: bool, folder: str) -> None:
         self.wishes = wishes
+        self.kind = KINDS[wishes.engine]
         self.check_mode = check_mode
         self.folder = folder
-        self.path = config_file.resolve(wishes.path, wishes.follow)
+        self.path = config_file.resolve(wishes.path or self.kind.path, wishes.follow)
+        self.service = wishes.service or self.kind.service
         self.state = config_file.read(self.path)
-        self.before = parse(self.state.text, self.path) if self.state.text is not None else {}
+        self.before = self._values(self.state.text)
         merged = merge(self.before, wishes.config, wishes.list_merge)
         self.after = remove(merged, wishes.absent)
         self.outcome = Outcome(path=self.path)
 
     def run(self) -> Outcome:
         wishes, outcome = self.wishes, self.outcome
-        engine = EngineService(self.path, wishes.service, wishes.docker_host)
+        engine = EngineService(self.kind.daemon, self.path, self.service, wishes.address or self.kind.address)
         process = engine.process()
         text = self._text()
         differs = text != (self.state.text or "")
@@ -128,9 +124,9 @@ class _Run:
         pending = record.load(process)
         if pending is None and process is not None and differs:
             pending = apply_.Pending(self.state, process.pid, process.started, engine.recipe(process))
-        running_with = parse(pending.previous.text, self.path) if pending and pending.previous.text else {}
+        running_with = self._values(pending.previous.text) if pending else {}
         waiting = changed_paths(running_with, self.after) if pending else []
-        action = "none" if pending is None else action_for(running_with, self.after, waiting)
+        action = "none" if pending is None else self.kind.action_for(running_with, self.after, waiting)
         if pending is not None and pending.applying:
             # A restart was begun and cut off: whether the engine runs, and with what, is unknown.
             action = "restart"
@@ -153,10 +149,13 @@ class _Run:
             outcome.reload_needed = outcome.restart_needed = False
         return outcome
 
+    def _values(self, text: Optional[str]) -> dict[str, Any]:
+        return {} if text is None else self.kind.format.parse(text, self.path)
+
     def _text(self) -> str:
         if same(self.before, self.after):
             return self.state.text or ""
-        return render(self.after, style_of(self.state.text or "{}\n"))
+        return self.kind.format.rewrite(self.state.text or "", self.after, self.path)
 
     def _doing(self, action: str) -> str:
         if action == "none" or self.wishes.apply == "none":
@@ -180,7 +179,7 @@ class _Run:
 
     def _check(self, paths: Sequence[Path], process: Optional[EngineProcess], text: Optional[str]) -> None:
         program_path = process.environment.get("PATH", DEFAULT_PATH) if process else DEFAULT_PATH
-        findings = checks.check(self.after, lambda name: shutil.which(name, path=program_path))
+        findings = self.kind.check(self.after, lambda name: shutil.which(name, path=program_path))
         findings += self._collisions(process)
         ours = {path for path in paths if _present(self.after, path)}
         problems = [finding.text for finding in findings if _about(finding.path, ours)]
@@ -188,12 +187,13 @@ class _Run:
         self.outcome.warnings += [
             f"{self.path}: {finding.text}" for finding in findings if not _about(finding.path, ours)
         ]
-        hints = [finding.text for finding in checks.unknown_keys(self.after) if _about(finding.path, ours)]
+        hints = [finding.text for finding in self.kind.unknown_keys(self.after) if _about(finding.path, ours)]
         if text is not None:
-            refused, warning = validate(text, self.path, self.folder)
+            refused, warning = self.kind.validate(text, self.path, self.folder)
             if refused:
                 culprit = apply_.blame(paths, self.after, refused)
-                problems.append(f"dockerd refuses it ({culprit}): {refused}" + "".join(f" ({hint})" for hint in hints))
+                hint = "".join(f" ({hint})" for hint in hints)
+                problems.append(f"{self.kind.checker} refuses it ({culprit}): {refused}{hint}")
                 hints = []
             if warning:
                 self.outcome.warnings.append(warning)
@@ -203,15 +203,15 @@ class _Run:
                 [without_credentials(f"{self.path} was left as it is: {text}") for text in problems]
             )
 
-    def _collisions(self, process: Optional[EngineProcess]) -> list[checks.Finding]:
+    def _collisions(self, process: Optional[EngineProcess]) -> list[Finding]:
         commands = [(f"the running engine's command line (process {process.pid})", process.argv)] if process else []
-        if self.path == os.path.realpath(config_file_of([])):
-            commands += service_commands(self.wishes.service)
+        if self.path == os.path.realpath(self.kind.daemon.config_file_of([])):
+            commands += service_commands(self.service)
         found: dict[str, str] = {}
         for source, argv in commands:
-            for key, flag in collisions(self.after, argv).items():
+            for key, flag in self.kind.collisions(self.after, argv).items():
                 found.setdefault(key, f"{key} collides with {flag.partition('=')[0]} in {source}; set it in one place")
-        return [checks.Finding(tuple(key.split(".")), text) for key, text in found.items()]
+        return [Finding(tuple(key.split(".")), text) for key, text in found.items()]
 
 
 def _present(config: Any, path: Path) -> bool:

@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config import without_credentials
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import EngineProcess, find
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import (
+    Daemon,
+    EngineProcess,
+    find,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 
 _POLL_SECONDS = 0.2
@@ -53,19 +56,21 @@ class EngineRecipe:
 class EngineService:
     """The engine that reads one configuration file.
 
+    :param daemon: what kind of process it is.
     :param path: that file.
     :param service: the name of its service.
-    :param docker_host: its unix:// address.
+    :param address: its unix:// address.
     """
 
-    def __init__(self, path: str, service: str, docker_host: str) -> None:
+    def __init__(self, daemon: Daemon, path: str, service: str, address: str) -> None:
+        self.daemon = daemon
         self.path = path
         self.service = service
-        self.socket = docker_host[len("unix://") :] if docker_host.startswith("unix://") else ""
+        self.socket = address[len("unix://") :] if address.startswith("unix://") else ""
 
     def process(self) -> Optional[EngineProcess]:
         """The running engine, or None."""
-        return find(self.path)
+        return find(self.path, daemon=self.daemon)
 
     def recipe(self, process: EngineProcess) -> EngineRecipe:
         """How ``process`` is run."""
@@ -78,7 +83,7 @@ class EngineService:
         if manager != "systemd":
             with suppress(OSError):
                 log = os.readlink(f"/proc/{process.pid}/fd/2")
-            log = log if os.path.isfile(log) else "/var/log/dockerd.log"
+            log = log if os.path.isfile(log) else f"/var/log/{self.daemon.program}.log"
         return EngineRecipe(manager, process.argv, process.environment, log)
 
     def restart(self, recipe: EngineRecipe, timeout: float) -> str:
@@ -97,12 +102,12 @@ class EngineService:
     def _start(self, recipe: EngineRecipe, timeout: float) -> str:
         if recipe.manager == "systemd":
             # Failed starts count against systemd's limit, and the next one must not be refused for it.
-            _run(["systemctl", "reset-failed", self.service], _COMMAND_SECONDS)
-            problem = _run(["systemctl", "restart", self.service], timeout + _STOP_SECONDS)
+            run_command(["systemctl", "reset-failed", self.service], _COMMAND_SECONDS)
+            problem = run_command(["systemctl", "restart", self.service], timeout + _STOP_SECONDS)
             return problem or self._wait(None, timeout)
         self._stop()
         if recipe.manager == "init script":
-            problem = _run(["service", self.service, "start"], _COMMAND_SECONDS)
+            problem = run_command(["service", self.service, "start"], _COMMAND_SECONDS)
             return problem or self._wait(None, timeout)
         try:
             with open(recipe.log, "ab") as log:
@@ -136,7 +141,7 @@ class EngineService:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if child is not None and child.poll() is not None:
-                return f"dockerd ended with exit code {child.returncode}"
+                return f"{self.daemon.program} ended with exit code {child.returncode}"
             if self.process() is not None and self.answers():
                 return ""
             time.sleep(_POLL_SECONDS)
@@ -154,7 +159,16 @@ class EngineService:
 
     def answers(self) -> bool:
         """Whether the engine answers at its address."""
-        return self._get("/_ping") is not None
+        if self.daemon.ping:
+            return self._get(self.daemon.ping) is not None
+        connection = _UnixConnection(self.socket)
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
 
     def info(self) -> dict[str, Any]:
         """What the engine says about itself, or an empty dictionary."""
@@ -205,34 +219,14 @@ def telling_lines(log: str) -> str:
     return ""
 
 
-def validate(text: str, path: str, folder: str) -> tuple[str, str]:
-    """Ask the engine's own check about a configuration that is not in place yet.
+def run_command(command: Sequence[str], timeout: float, **variables: str) -> str:
+    """Run a command; an empty string, or why it failed.
 
-    :param path: the file it is for, named in the message.
-    :param folder: where a copy may lie meanwhile.
-    :returns: what the check refused, and a hint where there was no check; each may be empty.
+    :param timeout: seconds.
+    :param variables: added to its environment.
     """
-    program = shutil.which("dockerd", path=os.environ.get("PATH", "") + ":" + DEFAULT_PATH)
-    if program is None:
-        return "", ""
-    copy = os.path.join(folder, f"daemon-{os.getpid()}.json")
-    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        problem = _run([program, "--validate", "--config-file", copy], _COMMAND_SECONDS)
-    finally:
-        os.unlink(copy)
-    if "unknown flag: --validate" in problem:
-        return "", f"{program} is older than 23.0 and cannot check its configuration; only the checks made here were."
-    problem = problem.replace(f"unable to configure the Docker daemon with file {copy}: ", "").replace(copy, path)
-    return without_credentials(problem), ""
-
-
-def _run(command: Sequence[str], timeout: float) -> str:
-    """Run a command; an empty string, or why it failed."""
-    try:
-        done = _completed(command, timeout)
+        done = _completed(command, timeout, variables)
     except subprocess.TimeoutExpired:
         return f"{' '.join(command)} did not end within {timeout:g} seconds"
     except OSError as error:
@@ -244,14 +238,22 @@ def _run(command: Sequence[str], timeout: float) -> str:
 
 def _output(command: Sequence[str]) -> str:
     try:
-        return _completed(command, _COMMAND_SECONDS).stdout
+        return _completed(command, _COMMAND_SECONDS, {}).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
 
-def _completed(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+def _completed(
+    command: Sequence[str], timeout: float, variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        list(command),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **variables},
+        check=False,
     )
 
 

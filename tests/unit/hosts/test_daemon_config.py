@@ -16,12 +16,16 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config 
     dotted,
     key_paths,
     merge,
-    parse,
     remove,
-    render,
     same,
-    style_of,
     without_credentials,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_json import (
+    parse,
+    render,
+    rewrite,
+    style_of,
+    unfit,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,7 +93,7 @@ def test_twice_is_once_byte_for_byte(current, wanted, absent, list_merge, indent
     while len(texts) < 2:
         config = parse(text, "daemon.json")
         after = remove(merge(config, wanted, list_merge), absent)
-        texts.append(text if same(config, after) else render(after, style_of(text)))
+        texts.append(text if same(config, after) else rewrite(text, after, "daemon.json"))
         text = texts[-1]
     assert texts[0] == texts[1]
 
@@ -201,11 +205,11 @@ def test_wrong_key_paths_are_told_together():
 )
 def test_contradictions_are_refused(wanted, absent, word):
     with pytest.raises(DaemonConfigError, match=word):
-        check_wishes(wanted, absent)
+        check_wishes(wanted, absent, unfit)
 
 
 def test_removing_below_a_wanted_object_is_no_contradiction():
-    check_wishes({"runtimes": {"a": {"path": "a"}}}, [("runtimes", "b")])
+    check_wishes({"runtimes": {"a": {"path": "a"}}}, [("runtimes", "b")], unfit)
 
 
 def test_credentials_are_masked():

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
 
 import pytest
+import tomllib
 from ansible_collections.codeopen.workspaces.plugins.module_utils import daemon_config_run
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_apply import Record, blame
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_kinds import KINDS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import EngineProcess
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_run import Wishes, run
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_service import (
     EngineRecipe,
     telling_lines,
-    validate,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 
@@ -35,7 +37,7 @@ class Engine:
     config: dict = {}
     path = ""
 
-    def __init__(self, path, service, docker_host):
+    def __init__(self, daemon, path, service, address):
         type(self).path = path
 
     def process(self):
@@ -67,7 +69,10 @@ class Engine:
         return {"Labels": type(self).config.get("labels", [])}
 
     def _read(self):
-        return json.loads(pathlib.Path(self.path).read_text()) if os.path.exists(self.path) else {}
+        if not os.path.exists(self.path):
+            return {}
+        text = pathlib.Path(self.path).read_text()
+        return tomllib.loads(text) if self.path.endswith(".toml") else json.loads(text)
 
 
 @pytest.fixture
@@ -76,16 +81,18 @@ def engine(monkeypatch, tmp_path):
         pass
 
     monkeypatch.setattr(daemon_config_run, "EngineService", Fresh)
-    monkeypatch.setattr(daemon_config_run, "validate", lambda text, path, folder: ("", ""))
+    for name, kind in KINDS.items():
+        unchecked = dataclasses.replace(kind, validate=lambda text, path, folder: ("", ""))
+        monkeypatch.setitem(KINDS, name, unchecked)
     monkeypatch.setattr(daemon_config_run.apply_, "_RELOAD_SECONDS", 0)
     return Fresh
 
 
 @pytest.fixture
 def call(tmp_path):
-    def _call(config=None, absent=(), check_mode=False, **options):
+    def _call(config=None, absent=(), check_mode=False, name="daemon.json", **options):
         wishes = Wishes(
-            path=str(tmp_path / "daemon.json"),
+            path=str(tmp_path / name),
             config=config or {},
             absent=list(absent),
             state_dir=str(tmp_path / "state"),
@@ -260,7 +267,7 @@ def test_credentials_are_not_in_the_diff(engine, call):
 
 def test_another_engine_than_one_at_a_socket_is_not_applied_to(engine, call):
     with pytest.raises(WorkspacesError, match="unix://"):
-        call({"icc": False}, apply="auto", docker_host="tcp://other:2376")
+        call({"icc": False}, apply="auto", address="tcp://other:2376")
 
 
 @pytest.mark.parametrize(
@@ -282,14 +289,58 @@ def test_the_telling_lines_of_a_log():
     assert telling_lines(log) == "failed to start daemon: http://********@host"
 
 
-def test_validate_asks_dockerd_and_names_the_real_file(tmp_path, monkeypatch):
-    program = tmp_path / "dockerd"
-    program.write_text('#!/bin/sh\necho "unable to configure the Docker daemon with file $3: bad $3" >&2; exit 1\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    assert validate("{}", "/etc/docker/daemon.json", str(tmp_path)) == ("bad /etc/docker/daemon.json", "")
-    program.write_text('#!/bin/sh\necho "unknown flag: --validate" >&2; exit 125\n')
-    refused, warning = validate("{}", "/etc/docker/daemon.json", str(tmp_path))
-    assert refused == ""
-    assert "older than 23.0" in warning
-    assert os.listdir(tmp_path) == ["dockerd"]
+CONTAINERD = {"engine": "containerd", "name": "config.toml"}
+FOREIGN = '# by hand\nversion = 2\n\n# of the gc\n[plugins."io.containerd.gc.v1.scheduler"]\nstartup_delay = "1s" # soon\n'
+
+
+def test_a_toml_file_keeps_its_comments_and_the_second_run_leaves_it(engine, call, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(FOREIGN)
+    wanted = {"plugins": {"io.containerd.gc.v1.scheduler": {"startup_delay": "10s"}}, "oom_score": -999}
+    told = call(wanted, check_mode=True, **CONTAINERD)
+    assert path.read_text() == FOREIGN
+    first = call(wanted, **CONTAINERD)
+    assert path.read_text() == told.after == FOREIGN.replace('"1s"', '"10s"').replace("= 2\n", "= 2\noom_score = -999\n")
+    assert first.changed_keys == ['plugins."io.containerd.gc.v1.scheduler".startup_delay', "oom_score"]
+    assert pathlib.Path(first.backup_file).read_text() == FOREIGN
+    second = call(wanted, **CONTAINERD)
+    assert (second.changed, second.restart_needed) == (False, True)
+    assert path.read_text() == told.after
+
+
+def test_containerd_is_never_reloaded_but_restarted(engine, call):
+    assert call({"oom_score": -5}, apply="reload", **CONTAINERD).restart_needed
+    assert (engine.restarts, engine.reloads) == (0, 0)
+    assert call(apply="auto", **CONTAINERD).applied == "restart"
+    assert not call(apply="auto", **CONTAINERD).changed
+
+
+def test_containerd_that_does_not_come_up_gets_the_old_file_back(engine, call, tmp_path):
+    (tmp_path / "config.toml").write_text(FOREIGN)
+    engine.refuses = ("root",)
+    with pytest.raises(WorkspacesError, match="the changed key is root"):
+        call({"root": "/proc/none"}, apply="auto", **CONTAINERD)
+    assert (tmp_path / "config.toml").read_text() == FOREIGN
+    assert engine.running
+
+
+def test_nothing_is_ever_waiting_for_podman(call, tmp_path):
+    first = call({"containers": {"pids_limit": 4096}}, apply="auto", engine="podman", name="containers.conf")
+    assert (tmp_path / "containers.conf").read_text() == "[containers]\npids_limit = 4096\n"
+    assert (first.changed, first.applied, first.restart_needed) == (True, "none", False)
+
+
+@pytest.mark.parametrize(
+    ("config", "word"), [({"a": {"b": None}}, "a.b is null"), ({"a": [2**63]}, "a is 9223372036854775808, which is beyond")]
+)
+def test_what_toml_does_not_have_is_refused(call, tmp_path, config, word):
+    with pytest.raises(WorkspacesError, match=word):
+        call(config, **CONTAINERD)
+    assert not (tmp_path / "config.toml").exists()
+
+
+def test_toml_that_is_wrong_is_left_alone(call, tmp_path):
+    (tmp_path / "config.toml").write_text("version = 2\n[plugins\n")
+    with pytest.raises(WorkspacesError, match=r"config.toml is not valid TOML: .*line 2, column 9"):
+        call({"oom_score": 0}, **CONTAINERD)
+    assert (tmp_path / "config.toml").read_text() == "version = 2\n[plugins\n"
