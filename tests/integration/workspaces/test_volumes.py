@@ -334,10 +334,11 @@ def test_mounts_of_directories_and_volumes(volumes: Volumes, tmp_path: Path) -> 
 
 def test_mounts_that_no_workspace_may_have_are_told_at_once(volumes: Volumes, tmp_path: Path) -> None:
     host = volumes.host
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path)
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
     volumes.run({"name": "sets", "owner": "eve"})
-    sources = [tmp_path, link, tmp_path / "none", host.state_dir, volumes.name("sets"), volumes.name("nothing")]
+    sources = [folder, link, tmp_path / "none", host.state_dir, volumes.name("sets"), volumes.name("nothing")]
     mounts = [{"source": str(source), "target": f"/m{number}", "uid": 4321} for number, source in enumerate(sources)]
     for mount in mounts[4:]:
         del mount["uid"]
