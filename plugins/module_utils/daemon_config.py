@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Union
@@ -12,6 +13,7 @@ from typing import Any, Callable, Union
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import ProblemsError
 
 Path = tuple[str, ...]
+
 
 class DaemonConfigError(ProblemsError):
     """Mistakes in the engine's configuration."""
@@ -54,8 +56,12 @@ def same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(same(left, right) for left, right in zip(one, other))
-    # What is no number, which TOML knows, does not equal itself.
-    return _kind(one) is _kind(other) and bool(one == other or (one != one and other != other))
+    return _kind(one) is _kind(other) and (bool(one == other) or (_is_nan(one) and _is_nan(other)))
+
+
+def _is_nan(value: Any) -> bool:
+    # TOML knows it, and it does not equal itself.
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _kind(value: Any) -> type:
