@@ -116,14 +116,26 @@ def test_health_names_the_failing_check(base: RunningWorkspace) -> None:
 
 
 def test_stop_and_start_again(tmp_path: Path) -> None:
-    """Services end by themselves, and the network's settings are the same after the next start."""
-    with running_workspace(image_of("base"), tmp_path, "--env", "DEBUG=1") as workspace:
+    """Services end by themselves, once and in their time, and the network's settings are the same after the next start."""
+    slow, secrets_dir = tmp_path / "slow", tmp_path / "secrets"
+    slow.mkdir()
+    secrets_dir.mkdir()
+    (slow / "run").write_text(
+        "#!/bin/sh\necho hello\ntrap 'sleep 2; echo goodbye; exit' TERM\nwhile :; do sleep 0.1; done\n"
+    )
+    (slow / "run").chmod(0o755)
+    mount = f"{slow}:/etc/codeopen/services/slow:ro"
+    with running_workspace(image_of("base"), secrets_dir, "--env", "DEBUG=1", "--volume", mount) as workspace:
         assert "[entrypoint] ready" in workspace.logs()
         assert "[entrypoint] service opencode" in workspace.logs()
         settings = said(workspace, "cat /run/codeopen/network/env")
         assert "SSL_CERT_FILE" in settings
         docker("stop", "--time", "60", workspace.name)
         assert docker("inspect", "--format", "{{.State.ExitCode}}", workspace.name).stdout.strip() == "0"
+        assert [line for line in workspace.logs().splitlines() if "[slow]" in line] == [
+            "[slow] hello",
+            "[slow] goodbye",
+        ]
         docker("start", workspace.name)
         workspace.wait_until_healthy()
         assert said(workspace, "cat /run/codeopen/network/env") == settings

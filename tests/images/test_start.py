@@ -404,5 +404,5 @@ def test_stopping_ends_a_clone_that_hangs(troubled: RunningWorkspace) -> None:
     )
     troubled.run("codeopen-reload")
     wait("cloning", lambda: has_note(troubled, "project", "runs since"), troubled)
-    troubled.run(f"sv -w 60 force-shutdown {SERVICES}/setup")
+    troubled.run(f"sv -w 60 force-stop {SERVICES}/setup")
     assert troubled.run("pgrep git", check=False).stdout == ""
