@@ -11,7 +11,12 @@ import secrets
 from host_machine import docker, host_image
 
 # Long enough for a busy machine; only what is refused takes all of it.
-PATIENCE = 3
+PATIENCE = 5
+
+
+def fetch(busybox, address, port):
+    """A command that prints the page at an address; ``busybox`` is how that is called."""
+    return f"{busybox} timeout {PATIENCE} {busybox} wget -q -O - http://{address}:{port}/index.html"
 
 
 class Client:
@@ -28,7 +33,7 @@ class Client:
         return docker("exec", self.name, "sh", "-c", script, **options)
 
     def reaches(self, address, port=8080):
-        return self.sh(f"busybox wget -q -T {PATIENCE} -O - http://{address}:{port}/index.html", check=False) == "hello"
+        return self.sh(fetch("busybox", address, port), check=False) == "hello"
 
 
 @contextlib.contextmanager
