@@ -8,12 +8,48 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def small_engine() -> Iterator[Path]:
+    """A folder with an engine, listening there at ``socket``, whose disk is the small file system ``disk``."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it starts an engine")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        disk = folder / "disk"
+        disk.mkdir()
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=False, capture_output=True
+        ).returncode:
+            pytest.skip("a small disk cannot be mounted here")
+        # Without a network it is nothing to the engine that runs already.
+        command = [
+            "dockerd",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            f"--host=unix://{folder}/socket",
+        ]
+        command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        try:
+            with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:
+                while not (folder / "socket").exists():
+                    assert engine.poll() is None, (folder / "log").read_text()
+                    time.sleep(0.1)
+                yield folder
+                engine.terminate()
+        finally:
+            subprocess.run(["umount", "--recursive", disk], check=True)
 
 
 def left_behind(module: Any) -> list[str]:
@@ -94,6 +130,19 @@ def test_no_space_for_the_log(maker: Any, module: Any) -> None:
         subprocess.run(["umount", str(module.state_dir)], check=True)
     assert f"no space left on the disk of {module.state_dir}/logs" in result["msg"]
     assert not left_behind(module)
+
+
+def test_no_space_for_the_engine(maker: Any, module: Any, small_engine: Path) -> None:
+    maker.layer("base", None, "COPY small /small", files={"small": "small"})
+    maker.layer("big", "base", "COPY big /big", files={"big": "x" * 60_000_000})
+    address = f"unix://{small_engine}/socket"
+    full = module.run(maker.plan(), docker_host=address)
+    assert full["failed"]
+    assert f"There is no space left on the disk of {small_engine}/disk" in full["msg"]
+    assert not left_behind(module)
+    subprocess.run(["mount", "-o", "remount,size=1g", small_engine / "disk"], check=True)
+    more = module.run(maker.plan(), docker_host=address)
+    assert {layer["target"]: layer["state"] for layer in more["layers"]}["big"] == "built"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
