@@ -32,14 +32,9 @@ def small_engine() -> Iterator[Path]:
             ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=False, capture_output=True
         ).returncode:
             pytest.skip("a small disk cannot be mounted here")
-        # Without a network it is nothing to the engine that runs already.
-        command = [
-            "dockerd",
-            "--bridge=none",
-            "--iptables=false",
-            "--ip6tables=false",
-            f"--host=unix://{folder}/socket",
-        ]
+        # In a network of its own: without a bridge, it would take away that of the engine that runs already.
+        command = ["unshare", "--net", "dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false"]
+        command += [f"--host=unix://{folder}/socket"]
         command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         try:
             with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:
