@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -32,8 +33,11 @@ def small_engine() -> Iterator[Path]:
             ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=False, capture_output=True
         ).returncode:
             pytest.skip("a small disk cannot be mounted here")
-        # In a network of its own: without a bridge, it would take away that of the engine that runs already.
-        command = ["unshare", "--net", "dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false"]
+        # A bridge of its own: without one, it would take away that of the engine that runs already.
+        bridge = f"cot-{secrets.token_hex(4)}"
+        subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+        subprocess.run(["ip", "address", "add", "10.213.97.1/24", "dev", bridge], check=True)
+        command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
         command += [f"--host=unix://{folder}/socket"]
         command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         try:
@@ -45,6 +49,7 @@ def small_engine() -> Iterator[Path]:
                 engine.terminate()
         finally:
             subprocess.run(["umount", "--recursive", disk], check=True)
+            subprocess.run(["ip", "link", "delete", bridge], check=True)
 
 
 def left_behind(module: Any) -> list[str]:
