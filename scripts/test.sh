@@ -23,7 +23,7 @@ if ! wait "$build"; then
 fi
 trap - EXIT
 scripts/gateway.sh
-# Tests of one file share what they start. What takes longer is for `make test-images`, `make test-hosts` and
+# Tests of one group (tests/conftest.py) share what they start. What takes longer is for `make test-images`, `make test-hosts` and
 # `make test-faults`.
-pytest --numprocesses 2 --dist loadfile -m "not hosts and not faults" \
+pytest --numprocesses 2 --dist loadgroup --durations 15 -m "not hosts and not faults" \
   tests/unit tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
