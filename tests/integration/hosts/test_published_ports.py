@@ -90,7 +90,7 @@ def inside_reaches(host, address, port=80):
 def test_the_listed_reach_it_and_nobody_else_and_what_is_inside_goes_on(shop, friend, stranger):
     host, address = shop, address_of(shop)
     untouched = filters(host)
-    assert friend.reaches(address)
+    until(lambda: friend.reaches(address))
     assert stranger.reaches(address)
     done = host.module("published_ports", allow=[{"from": friend.address, "ports": [8080], "protocol": "tcp"}])
     assert done["changed"], done
@@ -322,6 +322,8 @@ def test_the_userland_proxy_is_warned_of(shop):
         return " ".join((done.stdout + done.stderr).split())
 
     try:
+        # Other modules' tests leave a file of their own.
+        assert not host.module("daemon_config", config={"userland-proxy": False}, apply="restart")["failed"]
         assert "userland" not in said()
         assert not host.module("daemon_config", config={"userland-proxy": True}, apply="restart")["failed"]
         assert "Set userland-proxy: false in the engine's configuration." in said()
