@@ -9,20 +9,26 @@ scripts/engine.sh
 
 # Builds wait for the network much of their time, so the checks that need no engine run meanwhile. The whole catalogue is
 # for `make test-images`.
+engine_work() {
+  scripts/build-catalogue.sh python js code-server
+  scripts/gateway.sh
+  # A bare host, on which tests install an engine.
+  scripts/host-image.sh bookworm
+}
 mkdir -p .build
-log=.build/catalogue.log
-echo "Building images meanwhile, see $log"
-scripts/build-catalogue.sh python js code-server >"$log" 2>&1 &
-build=$!
-trap 'kill "$build" 2>/dev/null || true' EXIT
+log=.build/test.log
+echo "Building images and testing the ACP gateway meanwhile, see $log"
+engine_work >"$log" 2>&1 &
+work=$!
+trap 'kill "$work" 2>/dev/null || true' EXIT
 scripts/lint.sh
 scripts/sanity.sh
-if ! wait "$build"; then
+if ! wait "$work"; then
   cat "$log"
   exit 1
 fi
 trap - EXIT
-scripts/gateway.sh
+echo "ACP gateway: $(grep -E '^=+ .* passed' "$log")"
 # Tests of one group (tests/conftest.py) share what they start. What takes longer is for `make test-images`, `make test-hosts` and
 # `make test-faults`.
 pytest --numprocesses 2 --dist loadgroup --durations 15 -m "not hosts and not faults" \

@@ -58,7 +58,7 @@ def run_checks(
     """
     addresses = {str(port["name"]): str(port.get("address") or "") for port in entry.get("ports") or []}
     for check in entry.get("checks") or []:
-        deadline = time.monotonic() + float(check.get("timeout") or 30)
+        deadline = time.monotonic() + float(check["timeout"])
         while True:
             name = str(check.get("http") or check.get("tcp") or "")
             where = (_reachable(addresses.get(name, "")), ports.get(name, 0))
