@@ -23,6 +23,7 @@ work=$!
 trap 'kill "$work" 2>/dev/null || true' EXIT
 scripts/lint.sh
 scripts/sanity.sh
+scripts/unit.sh --numprocesses 2 --dist loadgroup --quiet
 if ! wait "$work"; then
   cat "$log"
   exit 1
@@ -32,4 +33,4 @@ echo "ACP gateway: $(grep -E '^=+ .* passed' "$log")"
 # Tests of one group (tests/conftest.py) share what they start. What takes longer is for `make test-images`, `make test-hosts` and
 # `make test-faults`.
 pytest --numprocesses 2 --dist loadgroup --durations 15 -m "not hosts and not faults" \
-  tests/unit tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
+  tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
