@@ -31,6 +31,6 @@ fi
 trap - EXIT
 echo "ACP gateway: $(grep -E '^=+ .* passed' "$log")"
 # Tests of one group (tests/conftest.py) share what they start. What takes longer is for `make test-images`, `make test-hosts` and
-# `make test-faults`.
-pytest --numprocesses 2 --dist loadgroup --durations 15 -m "not hosts and not faults" \
+# `make test-faults`. They wait more than they work, so there are more of them at once than cores.
+pytest --numprocesses 3 --dist loadgroup --durations 15 -m "not hosts and not faults" \
   tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
