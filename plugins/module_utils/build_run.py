@@ -16,7 +16,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import bake, b
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_report import BuildReport
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import is_abandoned
+from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import Heartbeat
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes, tag_image
 from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states import (
@@ -108,10 +108,10 @@ def converge(client: DockerClient, request: Request) -> Outcome:
 def _heartbeat_watch(request: Request) -> Callable[[], None]:
     if request.heartbeat is None:
         return lambda: None
-    path = request.heartbeat
+    heartbeat = Heartbeat(request.heartbeat)
 
     def watch() -> None:
-        if is_abandoned(path):
+        if heartbeat.is_abandoned():
             raise BuildError("the run that started this build is gone, so the build was stopped; run again to go on")
 
     return watch

@@ -60,6 +60,7 @@ class DiskLimits:
         """Set the limits of those that were changed; a workspace whose limit is refused has failed."""
         if self._reason:
             return
+        self._book.look_again()
         paths = self._paths()
         for item in items:
             limit, mine = int(item.entry.get("disk") or 0), paths.get(item.name, [])

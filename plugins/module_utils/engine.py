@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 
@@ -59,6 +59,18 @@ def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
             "The role codeopen.workspaces.engine installs one that fits."
         )
     return client
+
+
+def guard_changes(client: DockerClient, check: Callable[[], None]) -> None:
+    """Call ``check`` before each request that changes something; what it raises keeps the request from being sent."""
+
+    def guard(request: Any) -> Any:
+        if request.method not in ("GET", "HEAD"):
+            check()
+        return request
+
+    # The client is a session of requests, whose hook for authentication sees every request before it goes.
+    client.api.auth = guard
 
 
 def explain(error: Exception) -> str:

@@ -51,6 +51,10 @@ class EngineError(WorkspacesError):
     """The Docker Engine is not there, too old, or refused a request."""
 
 
+class LockLost(WorkspacesError):
+    """A lock that this run relied on is no longer its own."""
+
+
 class BuildError(WorkspacesError):
     """A build failed.
 

@@ -18,7 +18,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
     host_ports,
     network_file,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
@@ -56,6 +56,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import owner_of, parse_volumes
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import (
     Context,
     FleetSettings,
@@ -79,14 +80,25 @@ class Fleet:
 
     :param journal: where states are written down.
     :param stop: set by whoever wants the run to end early.
+    :param locks: None in check mode, which changes nothing.
     :ivar pending: whether it left off, because there is something to change.
     """
 
-    def __init__(self, client: DockerClient, settings: FleetSettings, journal: Journal, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        settings: FleetSettings,
+        journal: Journal,
+        stop: threading.Event,
+        locks: Optional[WorkspaceLocks],
+    ) -> None:
         self._api: Any = client.api
         self._client = client
         self._settings = settings
         self._context = Context(client, settings, stop, journal)
+        self._locks = locks
+        self._items: list[Item] = []
+        self._disks: Optional[DiskLimits] = None
         self.pending = False
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -98,6 +110,23 @@ class Fleet:
         problems = problems_of(workspaces) + problems_of_secrets(self._settings.secrets or {})
         if problems:
             raise PlanError(problems)
+        locks = self._locks
+        if locks is None:
+            self._plan(workspaces)
+        else:
+            with locks.planning([str(entry["name"]) for entry in workspaces]):
+                self._context.journal.look_again()
+                runs = self._plan(workspaces)
+                changing = sum(1 for item in self._items if item.result["changed"])
+                self.pending = self._settings.only_unchanged and changing > 0
+                if not self.pending:
+                    self._reserve(locks)
+            if not self.pending:
+                self._carry_out(runs, changing, locks)
+        return [item.result for item in self._items]
+
+    def _plan(self, workspaces: Sequence[Mapping[str, Any]]) -> list[WorkspaceRun]:
+        """Find out what is to be done, and say what it changes."""
         fleet = by_workspace(list_containers(self._client))
         items = [
             Item(
@@ -107,14 +136,14 @@ class Fleet:
             )
             for entry in workspaces
         ]
+        self._items = items
         self._check_mounts(workspaces)
         present = [item for item in items if item.state != "absent"]
         absent = [item for item in items if item.state == "absent"]
-        disks: Optional[DiskLimits] = None
         if present:
             info = self._host_info()
             book = VolumeBook(self._settings.state_dir)
-            disks = DiskLimits(self._client, disk_quota.of_host(book), book, str(info.get("DockerRootDir") or ""))
+            self._disks = DiskLimits(self._client, disk_quota.of_host(book), book, str(info.get("DockerRootDir") or ""))
             self._context.cpus = int(info["NCPU"])
             if any(item.entry.get("gpus") for item in present):
                 self._context.gpus = gpus_host.look(info)
@@ -128,29 +157,40 @@ class Fleet:
                 self._context.images[name] = self._inspect_image(name)
         for item in items:
             item.result = first_result(item)
-        leaving = [WorkspaceRun(item, self._context) for item in absent]
-        coming = [WorkspaceRun(item, self._context) for item in present]
-        self._in_parallel([*leaving, *coming], WorkspaceRun.prepare)
-        if disks is not None:
-            disks.describe(items)
-        changing = sum(1 for item in items if item.result["changed"])
-        self.pending = self._settings.only_unchanged and changing > 0
-        if not self._settings.check_mode and not self.pending:
-            if changing:
-                self._context.journal.tell(f"{changing} of {len(items)} workspaces to change")
-            # Those that go make room for those that come.
-            self._in_parallel(leaving, WorkspaceRun.carry_out)
-            if leaving and self._settings.purge:
-                purged = [item.name for item in absent if not item.failed]
+        runs = [WorkspaceRun(item, self._context) for item in (*absent, *present)]
+        self._in_parallel(runs, WorkspaceRun.prepare)
+        if self._disks is not None:
+            self._disks.describe(items)
+        return runs
+
+    def _reserve(self, locks: WorkspaceLocks) -> None:
+        """Tell other runs what is about to be taken, and make the networks."""
+        present = [item for item in self._items if item.state != "absent"]
+        owners = {item.name: str(item.entry.get("owner") or "") for item in present}
+        locks.reserve(
+            {item.name: host_ports.of_entry(item.entry, item.ports) for item in present},
+            {name: network_name(owner) for name, owner in owners.items()},
+        )
+        if present:
+            Networks(self._client).ensure(owners.values())
+
+    def _carry_out(self, runs: Sequence[WorkspaceRun], changing: int, locks: WorkspaceLocks) -> None:
+        """Do what was planned."""
+        if changing:
+            self._context.journal.tell(f"{changing} of {len(runs)} workspaces to change")
+        # Those that go make room for those that come.
+        leaving = [run for run in runs if run.item.state == "absent"]
+        self._in_parallel(leaving, WorkspaceRun.carry_out)
+        self._roll_out([run for run in runs if run not in leaving])
+        if not changing:
+            return
+        with locks.host():
+            if self._settings.purge:
+                purged = [run.item.name for run in leaving if not run.item.failed]
                 forget_purged(self._client, VolumeBook(self._settings.state_dir), purged)
-            if coming:
-                Networks(self._client).ensure(str(item.entry.get("owner") or "") for item in present)
-            self._roll_out(coming)
-            if changing and disks is not None:
-                disks.apply(items)
-            if changing:
-                Networks(self._client).remove_unused()
-        return [item.result for item in items]
+            if self._disks is not None:
+                self._disks.apply(self._items)
+            Networks(self._client).remove_unused(locks.reserved_networks())
 
     def _roll_out(self, runs: Sequence[WorkspaceRun]) -> None:
         """Change some first, then the others, and begin no other after too many failures."""
@@ -238,6 +278,7 @@ class Fleet:
             rows = list_containers(self._client, only_workspaces=False)
             taken += host_ports.of_other_containers(rows, [container.id for container in containers])
             taken += host_ports.of_absent_workspaces(self._settings.state_dir, fleet)
+            taken += self._locks.reserved_ports() if self._locks else []
         freed = {
             int(port["host"])
             for name in leaving & set(fleet)

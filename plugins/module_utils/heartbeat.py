@@ -14,20 +14,33 @@ ABANDONED = 60.0
 _POLL_SECONDS = 2.0
 
 
-def is_abandoned(path: str) -> bool:
-    """Whether the file was not touched for long, or is gone."""
-    try:
-        return time.time() - os.stat(path).st_mtime >= ABANDONED
-    except OSError:
-        return True
+class Heartbeat:
+    """The file that somebody touches. Only that its time changes counts, and not what the time is: clocks are set."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._touched = -1
+        self._heard = time.monotonic()
+
+    def is_abandoned(self) -> bool:
+        """Whether the file was not touched for long, or is gone."""
+        try:
+            touched = os.stat(self._path).st_mtime_ns
+        except OSError:
+            return True
+        now = time.monotonic()
+        if touched != self._touched:
+            self._touched, self._heard = touched, now
+        return now - self._heard >= ABANDONED
 
 
 def stop_when_abandoned(path: str, stop: threading.Event) -> None:
     """Set ``stop`` when nobody waits any more; returns at once."""
+    heartbeat = Heartbeat(path)
 
     def watch() -> None:
         while not stop.wait(_POLL_SECONDS):
-            if is_abandoned(path):
+            if heartbeat.is_abandoned():
                 stop.set()
 
     threading.Thread(target=watch, daemon=True).start()

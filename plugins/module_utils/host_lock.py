@@ -1,9 +1,12 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time on a host, and a name for whoever is in the way.
+"""Locks of a host, each a file: held by one run at a time, with a name for whoever is in the way.
 
-The kernel gives a flock back when its holder dies, however it dies, so no stale lock is ever left to remove.
+The kernel gives a flock back when its holder dies, however it dies, so no stale lock is ever left to remove. A holder
+that lives and is stuck, stopped or frozen, shows by its lease: it touches the file every few seconds. Who waits and
+sees no touch for the time of a lease, by a clock that nobody sets, ends the stuck process and takes over. Each holder
+has a fencing number, one higher than that of the last, by which a run sees that a lock is no longer its own.
 """
 
 from __future__ import annotations
@@ -12,85 +15,223 @@ import fcntl
 import json
 import os
 import pwd
+import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Callable, Optional
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
 
+# Seconds without a sign of its holder after which a lock is taken over, and how often a holder gives one.
+LEASE = 60.0
+RENEW = 5.0
 _POLL_SECONDS = 0.2
+
+Notify = Callable[[str], None]
+
+
+class HostLock:
+    """A lock that this process holds.
+
+    :ivar path: the lock's file.
+    :ivar fence: the holder's number.
+    """
+
+    def __init__(self, path: str, descriptor: int, purpose: str) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._guard = threading.Lock()
+        self.fence = int(_read(descriptor).get("fence", 0)) + 1
+        self._holder: dict[str, Any] = {
+            "fence": self.fence,
+            "pid": os.getpid(),
+            "process": _process(os.getpid()),
+            "user": user_name(),
+            "host": socket.gethostname(),
+            "purpose": purpose,
+            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        _write(descriptor, self._holder)
+
+    @classmethod
+    def take(cls, path: str, purpose: str) -> Optional[HostLock]:
+        """The lock, or None where somebody else holds it.
+
+        :raises WorkspacesError: the file cannot be used.
+        """
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            while True:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    return None
+                if _is_file(descriptor, path):
+                    return cls(path, descriptor, purpose)
+                # Its last holder removed the file meanwhile.
+                os.close(descriptor)
+        except OSError as error:
+            raise WorkspacesError(f"The lock file {path} cannot be used: {error.strerror}.") from error
+
+    def renew(self) -> bool:
+        """Give a sign of life; whether the lock is still this process's."""
+        with self._guard:
+            os.utime(self._descriptor)
+            return _is_file(self._descriptor, self.path) and _read(self._descriptor) == self._holder
+
+    def tell(self, facts: Mapping[str, Any]) -> None:
+        """Put what others have to know beside the holder's name."""
+        with self._guard:
+            self._holder.update(facts)
+            _write(self._descriptor, self._holder)
+
+    def release(self, remove: bool = False) -> None:
+        """Give it back.
+
+        :param remove: whether the file goes, too.
+        """
+        if _is_file(self._descriptor, self.path):
+            if remove:
+                os.unlink(self.path)
+            else:
+                _write(self._descriptor, {"fence": self.fence})
+        os.close(self._descriptor)
+
+
+class Lease:
+    """Gives signs of life for locks until it is ended, and tells when one was lost."""
+
+    def __init__(self) -> None:
+        self._locks: list[HostLock] = []
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
+        self._renewed = time.monotonic()
+        self._lost = ""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def add(self, locks: Iterable[HostLock]) -> None:
+        """Keep these, too."""
+        with self._guard:
+            self._locks.extend(locks)
+
+    def give_back(self, lock: HostLock, remove: bool = False) -> None:
+        """Release one of them."""
+        with self._guard:
+            self._locks.remove(lock)
+            lock.release(remove)
+
+    def check(self) -> None:
+        """See that all locks are still held, before anything is changed.
+
+        :raises LockLost: one is not.
+        """
+        # Somebody whose clock stood still may have lost them meanwhile.
+        if time.monotonic() - self._renewed > 2 * RENEW:
+            self._renew()
+        if self._lost:
+            raise LockLost(
+                f"The lock {self._lost} was removed or taken over while this run held it, so it changes nothing more. "
+                "The next run goes on."
+            )
+
+    def end(self) -> None:
+        """Give no more signs."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(RENEW):
+            self._renew()
+
+    def _renew(self) -> None:
+        with self._guard:
+            for lock in self._locks:
+                if not lock.renew():
+                    self._lost = lock.path
+            self._renewed = time.monotonic()
+
+
+class Waiting:
+    """The wait for a lock that somebody else holds.
+
+    :param timeout: seconds to wait; 0 does not.
+    :param notify: called once for each lock, with who holds it.
+    """
+
+    def __init__(self, timeout: float, notify: Optional[Notify]) -> None:
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._notify = notify
+        self._path = ""
+        self._sign: Any = None
+        self._since = 0.0
+
+    def once(self, path: str) -> None:
+        """Wait a moment for the lock at ``path``, and take care of a holder that is stuck.
+
+        :raises WorkspacesError: the time is over.
+        """
+        now = time.monotonic()
+        holder, sign = _look(path)
+        if path != self._path and self._notify is not None:
+            self._notify(f"Waiting for {_holder_text(holder)}, which holds {path}.")
+        if path != self._path or sign != self._sign:
+            self._path, self._sign, self._since = path, sign, now
+        elif now - self._since > LEASE and _end(holder):
+            if self._notify is not None:
+                self._notify(f"{_holder_text(holder)} gave no sign for {LEASE:g} seconds: ended, to go on.")
+            self._since = now
+        left = self._deadline - now
+        if left <= 0:
+            raise WorkspacesError(
+                f"{_holder_text(holder)} still holds {path} after {self._timeout:g} seconds. "
+                "Try again when it is done, or give a longer lock_timeout."
+            )
+        time.sleep(min(_POLL_SECONDS, left))
 
 
 @contextmanager
-def host_lock(
-    path: str, purpose: str, timeout: float, notify: Optional[Callable[[str], None]] = None
-) -> Iterator[None]:
+def host_lock(path: str, purpose: str, timeout: float, notify: Optional[Notify] = None) -> Iterator[Lease]:
     """Hold the lock file ``path`` while the block runs.
 
     :param path: the lock file; its directory is made when it is missing.
     :param purpose: what the holder does, shown to those who wait.
     :param timeout: seconds to wait for another holder; 0 does not wait.
-    :param notify: called once, with who holds the lock, before waiting.
+    :param notify: called with who holds the lock, before waiting.
     :raises WorkspacesError: the lock was still held after ``timeout``, or the file cannot be used.
     """
+    waiting = Waiting(timeout, notify)
+    lock = HostLock.take(path, purpose)
+    while lock is None:
+        waiting.once(path)
+        lock = HostLock.take(path, purpose)
+    lease = Lease()
+    lease.add([lock])
     try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise WorkspacesError(f"The lock file {path} cannot be used: {error.strerror}.") from error
-    try:
-        _acquire(descriptor, path, timeout, notify)
-        _write_holder(descriptor, purpose)
-        try:
-            yield
-        finally:
-            os.ftruncate(descriptor, 0)
+        yield lease
     finally:
-        os.close(descriptor)
+        lease.end()
+        lease.give_back(lock)
 
 
-def _acquire(descriptor: int, path: str, timeout: float, notify: Optional[Callable[[str], None]]) -> None:
-    deadline = time.monotonic() + timeout
-    notified = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            pass
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise WorkspacesError(
-                f"{_holder_text(descriptor)} still holds {path} after {timeout:g} seconds. "
-                "Try again when it is done, or give a longer lock_timeout."
-            )
-        if notify is not None and not notified:
-            notify(f"Waiting for {_holder_text(descriptor)}, which holds {path}.")
-            notified = True
-        time.sleep(min(_POLL_SECONDS, left))
-
-
-def _write_holder(descriptor: int, purpose: str) -> None:
-    holder = {
-        "pid": os.getpid(),
-        "user": user_name(),
-        "host": socket.gethostname(),
-        "purpose": purpose,
-        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
-
-
-def _holder_text(descriptor: int) -> str:
-    try:
-        holder = json.loads(os.pread(descriptor, 4096, 0).decode())
-        return "{purpose} (process {pid} of {user} on {host}, since {since})".format(**holder)
-    except (ValueError, KeyError, TypeError):
-        # Between the other's flock and its first write there is nothing to read.
-        return "Another run"
+def held_by_others(folder: str, ours: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What holders of a folder's locks tell, by file name; neither of those that are ``ours`` nor of free ones."""
+    names = set(os.listdir(folder)) - set(ours) if os.path.isdir(folder) else set()
+    found = {}
+    for name in sorted(names):
+        with suppress(OSError):
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found[name] = _read(descriptor)
+            finally:
+                os.close(descriptor)
+    return found
 
 
 def user_name() -> str:
@@ -99,3 +240,74 @@ def user_name() -> str:
         return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def _is_file(descriptor: int, path: str) -> bool:
+    """Whether the path still leads to the open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    size = os.fstat(descriptor).st_size
+    try:
+        value = json.loads(os.pread(descriptor, size, 0).decode())
+    except ValueError:
+        # Between a holder's flock and its first write, or after an end in the middle of one.
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write(descriptor: int, holder: Mapping[str, Any]) -> None:
+    text = (json.dumps(holder) + "\n").encode()
+    os.pwrite(descriptor, text, 0)
+    os.ftruncate(descriptor, len(text))
+
+
+def _look(path: str) -> tuple[dict[str, Any], Any]:
+    """What the holder of a lock says of itself, and what changes with its signs of life."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return {}, None
+    try:
+        found = os.fstat(descriptor)
+        return _read(descriptor), (found.st_ino, found.st_mtime_ns)
+    finally:
+        os.close(descriptor)
+
+
+def _process(pid: int) -> str:
+    """What no other process of this machine is called, now or later: the PID's namespace, and when it was started.
+
+    It is empty where there is no such process. The fields are those of proc_pid_stat(5), after the name in brackets.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            started = file.read().rpartition(")")[2].split()[19]
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+            boot = file.read().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')} {pid} {started}"
+    except (OSError, IndexError):
+        return ""
+
+
+def _end(holder: Mapping[str, Any]) -> bool:
+    """Kill a holder; whether it was one that this process may kill, which one of another container is not."""
+    pid = holder.get("pid")
+    if not isinstance(pid, int) or not holder.get("process") or _process(pid) != holder["process"]:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
+def _holder_text(holder: Mapping[str, Any]) -> str:
+    try:
+        return "{purpose} (process {pid} of {user} on {host}, since {since})".format(**holder)
+    except KeyError:
+        return "Another run"

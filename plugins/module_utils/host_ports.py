@@ -54,6 +54,18 @@ def of_workspaces(fleet: Mapping[str, Observed], leaving: Iterable[str]) -> list
     ]
 
 
+def of_entry(entry: Mapping[str, Any], ports: Mapping[str, int]) -> list[Taken]:
+    """The ports that a workspace of the plan is about to take.
+
+    :param ports: its ports on the host by name.
+    """
+    name = str(entry["name"])
+    return [
+        Taken(ports[str(port["name"])], str(port.get("address") or "127.0.0.1"), f"workspace '{name}'", workspace=name)
+        for port in entry.get("ports") or []
+    ]
+
+
 def of_other_containers(rows: Iterable[Mapping[str, Any]], workspaces: Iterable[str]) -> list[Taken]:
     """The ports that other running containers publish.
 

@@ -27,7 +27,12 @@ class Journal:
         self._records = records
         self._tell = tell
         self._who = user_name()
-        self._states = records.last_states() if records else {}
+        self._states: dict[str, str] = {}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Read the last known states anew, which another run may have changed while this one waited."""
+        self._states = self._records.last_states() if self._records else {}
 
     def state(self, workspace: str) -> str:
         """The last known state, empty for one that nothing is known of."""

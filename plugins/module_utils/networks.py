@@ -50,8 +50,12 @@ class Networks:
                     ) from error
                 raise
 
-    def remove_unused(self) -> None:
-        """Remove the networks of owners whose last container is gone; the shared one stays."""
+    def remove_unused(self, but: Iterable[str] = ()) -> None:
+        """Remove the networks of owners whose last container is gone; the shared one stays.
+
+        :param but: networks that somebody is about to use.
+        """
+        keep = {SHARED_NETWORK, *but}
         with engine_words("Listing networks"):
             names = [network["Name"] for network in self._api.networks(filters={"label": LABEL_OWNER})]
             # The listing of networks counts only containers that run.
@@ -61,6 +65,6 @@ class Networks:
                 for name in (row.get("NetworkSettings") or {}).get("Networks") or {}
             }
         for name in names:
-            if name != SHARED_NETWORK and name not in used:
+            if name not in keep and name not in used:
                 with engine_words(f"Removing network {name}"), suppress(*NOT_FOUND):
                     self._api.remove_network(name)

@@ -42,6 +42,10 @@ class VolumeBook:
         """Numbers of projects by key."""
         return self._read()["projects"]
 
+    def look_again(self) -> None:
+        """Forget what was read, which another run may have changed."""
+        self._content = None
+
     def write_volume(self, name: str, entry: dict[str, Any]) -> None:
         """Set what is known about a volume."""
         self.volumes()[name] = entry

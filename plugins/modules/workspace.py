@@ -22,6 +22,7 @@ description:
   - Every workspace has its own result. One that fails does not stop the others, and the task fails in the end, naming
     those that failed.
   - After an interruption the next run goes on where it stopped.
+  - Each workspace is locked while a run works on it, and the host only while a run plans.
   - Each workspace has a password, which is made on the host and kept there in a file. It is never part of a result.
 extends_documentation_fragment:
   - codeopen.workspaces.engine
@@ -276,7 +277,10 @@ options:
     type: bool
     default: false
   lock_timeout:
-    description: Seconds to wait while another run works on this host's workspaces.
+    description:
+      - Seconds to wait for another run that works on one of these workspaces. Runs over different workspaces of a host
+        go on side by side.
+      - A run that is stuck, and gives no sign of life for a minute, is ended by the next one that waits for it.
     type: float
     default: 600
   network_settings:
@@ -461,17 +465,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import network_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, guard_changes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan import make_plan, plan_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
-from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
 
 
@@ -578,19 +582,20 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
         if module.check_mode:
-            return Fleet(client, settings, Journal(None), stop).converge(workspaces), ""
+            return Fleet(client, settings, Journal(None), stop, None).converge(workspaces), ""
         with contextlib.ExitStack() as stack:
             tell = None
             if parameters["log_path"]:
                 tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
             if parameters["heartbeat"]:
                 stop_when_abandoned(parameters["heartbeat"], stop)
-            lock = f"{settings.state_dir}/locks/workspaces.lock"
-            stack.enter_context(
-                host_lock(lock, "a run over workspaces", parameters["lock_timeout"], tell or module.warn)
+            locks = WorkspaceLocks(
+                settings.state_dir, "a run over workspaces", parameters["lock_timeout"], tell or module.warn
             )
+            stack.callback(locks.close)
+            guard_changes(client, locks.check)
             journal = Journal(Records(settings.state_dir), tell)
-            fleet = Fleet(client, settings, journal, stop)
+            fleet = Fleet(client, settings, journal, stop, locks)
             results = fleet.converge(workspaces)
             if fleet.pending:
                 module.exit_json(changed=False, pending=True)

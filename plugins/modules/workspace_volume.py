@@ -187,11 +187,11 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, guard_changes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_run import VolumeRun, VolumeSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 
 
 def argument_spec() -> dict[str, Any]:
@@ -236,10 +236,14 @@ def converge(module: AnsibleModule) -> tuple[list[dict[str, Any]], list[dict[str
     try:
         if module.check_mode:
             return run()
-        # The same lock as that of workspaces, which would take a volume into use.
-        path = f"{settings.state_dir}/locks/workspaces.lock"
-        with host_lock(path, "a run over volumes", parameters["lock_timeout"], module.warn):
-            return run()
+        # No run over workspaces may be about to take a volume into use.
+        locks = WorkspaceLocks(settings.state_dir, "a run over volumes", parameters["lock_timeout"], module.warn)
+        try:
+            with locks.planning():
+                guard_changes(client, locks.check)
+                return run()
+        finally:
+            locks.close()
     finally:
         client.close()
 

@@ -221,20 +221,6 @@ def test_a_killed_creation_is_finished_by_the_next_run(host: Host) -> None:
     assert not host.ok(wished)["changed"]
 
 
-def test_two_runs_at_once_take_turns(host: Host) -> None:
-    first = host.process(host.entry("a", mode="stuck"), health_timeout=15)
-    until(lambda: host.container("a"))
-    second = host.process(host.entry("b"))
-    refused = host.run(host.entry("b"), lock_timeout=0)
-    assert f"process {first.pid}" in refused["msg"]
-    assert "still holds" in refused["msg"]
-    result = result_of(second)
-    assert first.poll() is not None
-    assert result["workspaces"][0]["action"] == "create"
-    assert f"process {first.pid}" in str(result["warnings"])
-    result_of(first)
-
-
 def test_an_engine_that_is_not_there_is_named(host: Host) -> None:
     failed = host.run(host.entry("a"), docker_host=f"unix://{host.state_dir}/none.sock")
     assert f"No Docker Engine answers at unix://{host.state_dir}/none.sock" in failed["msg"]

@@ -15,8 +15,14 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
+from ansible_collections.codeopen.workspaces.plugins.module_utils import host_lock as host_lock_module
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import (
+    LEASE,
+    Waiting,
+    held_by_others,
+    host_lock,
+)
 
 HOLDER = """
 import sys, time
@@ -41,8 +47,19 @@ def test_the_holder_is_in_the_file_while_the_lock_is_held(tmp_path: Path) -> Non
         holder = json.loads(path.read_text())
         assert holder["pid"] == os.getpid()
         assert holder["purpose"] == "a rollout"
-        assert set(holder) == {"pid", "user", "host", "purpose", "since"}
-    assert path.read_text() == ""
+        assert set(holder) == {"fence", "pid", "process", "user", "host", "purpose", "since"}
+    assert json.loads(path.read_text()) == {"fence": holder["fence"]}
+
+
+def test_each_holder_has_a_higher_number(tmp_path: Path) -> None:
+    path = tmp_path / "workspaces.lock"
+    numbers = []
+    for text in ("", "", "no JSON", '{"fence": 40}', ""):
+        if text:
+            path.write_text(text)
+        with host_lock(str(path), "a rollout", 0):
+            numbers.append(json.loads(path.read_text())["fence"])
+    assert numbers == [1, 2, 1, 41, 42]
 
 
 def test_timeout_names_the_holder_and_notifies_once(tmp_path: Path) -> None:
@@ -67,6 +84,104 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
     process.wait()
     with host_lock(str(path), "mine", 0):
         assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_lock_module, "LEASE", 1.0)
+    monkeypatch.setattr(host_lock_module, "RENEW", 0.1)
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_a_stuck_holder_is_ended_and_its_lock_taken(tmp_path: Path) -> None:
+    path = tmp_path / "workspaces.lock"
+    process = hold(path)
+    notes: list[str] = []
+    try:
+        process.send_signal(signal.SIGSTOP)
+        with host_lock(str(path), "mine", 30, notes.append):
+            assert json.loads(path.read_text())["pid"] == os.getpid()
+        assert process.wait(30) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+    assert [note.partition(" ")[0] for note in notes] == ["Waiting", "a"]
+    assert f"process {process.pid}" in notes[1]
+    assert "gave no sign for 1 seconds: ended" in notes[1]
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_a_holder_that_gives_signs_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "slow, but alive", 0):
+        with pytest.raises(WorkspacesError, match="slow, but alive"):  # noqa: SIM117
+            with host_lock(str(path), "mine", 2.5):
+                pytest.fail("two holders")
+        assert path.exists()
+
+
+@pytest.mark.usefixtures("short_lease")
+@pytest.mark.parametrize("change", [{"process": "of another container"}, {"process": ""}, {"pid": "1"}])
+def test_whom_it_does_not_know_for_sure_it_does_not_end(tmp_path: Path, change: dict[str, str]) -> None:
+    path = tmp_path / "workspaces.lock"
+    process = hold(path)
+    try:
+        process.send_signal(signal.SIGSTOP)
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        with pytest.raises(WorkspacesError, match="still holds"):  # noqa: SIM117
+            with host_lock(str(path), "mine", 2.5):
+                pytest.fail("two holders")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.usefixtures("short_lease")
+@pytest.mark.parametrize("loss", ["removed", "replaced", "rewritten"])
+def test_a_holder_learns_that_its_lock_is_lost(tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "mine", 0) as lease:
+        lease.check()
+        if loss == "rewritten":
+            path.write_text('{"fence": 2}')
+        else:
+            path.unlink()
+        if loss == "replaced":
+            path.write_text("{}")
+        with pytest.raises(LockLost, match=r"workspaces\.lock was removed or taken over"):  # noqa: PT012
+            for attempt in range(100):
+                lease.check()
+                time.sleep(0.1)
+    assert path.exists() == (loss != "removed")
+
+
+def test_the_clock_of_the_lease_is_none_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "mine", 0):
+        now = time.time()
+        for jump in (1e6, -1e6):
+            monkeypatch.setattr(time, "time", lambda moment=now + jump: moment)
+            os.utime(path, (now + jump, now + jump))
+            with pytest.raises(WorkspacesError, match="still holds"):
+                Waiting(0, None).once(str(path))
+    assert LEASE == 60
+
+
+def test_locks_of_others_are_told_and_free_ones_are_not(tmp_path: Path) -> None:
+    process = hold(tmp_path / "a.lock")
+    try:
+        (tmp_path / "b.lock").write_text('{"pid": 1, "ports": [1]}')
+        with host_lock(str(tmp_path / "c.lock"), "mine", 0):
+            found = held_by_others(str(tmp_path), ["c.lock"])
+            assert list(found) == ["a.lock"]
+            assert found["a.lock"]["pid"] == process.pid
+            assert list(held_by_others(str(tmp_path), [])) == ["a.lock", "c.lock"]
+    finally:
+        process.kill()
+        process.wait()
+    assert held_by_others(str(tmp_path), []) == {}
+    assert held_by_others(str(tmp_path / "nothing"), []) == {}
 
 
 def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
