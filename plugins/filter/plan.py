@@ -20,7 +20,8 @@ DOCUMENTATION = r"""
     _input:
       description: >-
         The workspaces - mappings with C(name), C(flavor) or C(preset), C(addons), C(tier), C(ports),
-        C(address), C(environment), C(gpus), C(owner), C(limits), C(checks), C(mounts), C(state).
+        C(address), C(environment), C(gpus), C(owner), C(limits), C(checks), C(mounts), C(idle_minutes),
+        C(state).
       type: list
       required: true
     leave_out:

@@ -123,6 +123,8 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
     yield from problems_of_checks(entry)
     owner = str(entry.get("owner") or "")
     if owner and not (_NAME.fullmatch(owner) and len(owner) <= _LONGEST_NAME):
+    if entry.get("idle_minutes") is not None and int(entry["idle_minutes"]) < 1:
+        yield f"idle_minutes is {entry['idle_minutes']}: expected at least 1, or nothing for never."
         yield f"owner {owner!r}: expected lower-case letters, digits and single hyphens between them."
     yield from _port_problems(entry.get("ports") or [])
     for volume in entry.get("volumes") or []:
@@ -248,8 +250,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     }
     digest = hashlib.sha256(_canonical([request, configuration]).encode()).hexdigest()
     configuration.update(limits.words(live), tier=str(entry.get("tier") or ""))
-    if entry.get("disk"):
-        configuration["disk"] = int(entry["disk"])
+    configuration.update({key: int(entry[key]) for key in ("disk", "idle_minutes") if entry.get(key)})
     request["HostConfig"].update(live)
     request["Labels"] = {
         LABEL_WORKSPACE: name,

@@ -18,6 +18,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
     host_ports,
     network_file,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
@@ -99,6 +100,7 @@ class Fleet:
         self._locks = locks
         self._items: list[Item] = []
         self._disks: Optional[DiskLimits] = None
+        self._sleepers = Sleepers(client, settings.state_dir, settings.wake)
         self.pending = False
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -108,6 +110,7 @@ class Fleet:
         :raises WorkspacesError: the engine or the state directory cannot be used.
         """
         problems = problems_of(workspaces) + problems_of_secrets(self._settings.secrets or {})
+        problems += problems_of_wake(self._settings.wake, workspaces)
         if problems:
             raise PlanError(problems)
         locks = self._locks
@@ -121,6 +124,7 @@ class Fleet:
                 self.pending = self._settings.only_unchanged and changing > 0
                 if not self.pending:
                     self._reserve(locks)
+                    self._sleepers.forget_others(self._items)
             if not self.pending:
                 self._carry_out(runs, changing, locks)
         return [item.result for item in self._items]
@@ -137,6 +141,7 @@ class Fleet:
             for entry in workspaces
         ]
         self._items = items
+        self._sleepers.mark(items)
         self._check_mounts(workspaces)
         present = [item for item in items if item.state != "absent"]
         absent = [item for item in items if item.state == "absent"]

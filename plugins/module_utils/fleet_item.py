@@ -25,7 +25,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
 
 @dataclass
 class Item:
-    """One workspace on its way through a run; ``result`` is what its user gets to see."""
+    """One workspace on its way through a run; ``result`` is what its user gets to see.
+
+    :ivar asleep: the idle policy stopped it, and nobody has asked for it since then.
+    """
 
     entry: Mapping[str, Any]
     observed: Observed
@@ -33,6 +36,7 @@ class Item:
     ports: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    asleep: bool = False
 
     @property
     def name(self) -> str:
@@ -41,13 +45,13 @@ class Item:
 
     @property
     def state(self) -> str:
-        """The state that is wished."""
-        return str(self.entry.get("state") or "started")
+        """The state that is wished; one that is asleep stays stopped."""
+        return "stopped" if self.asleep else str(self.entry.get("state") or "started")
 
     @property
     def end_state(self) -> str:
         """The state that it is in when that is done."""
-        return "started" if self.state == "restarted" else self.state
+        return "asleep" if self.asleep else "started" if self.state == "restarted" else self.state
 
     @property
     def failed(self) -> bool:
@@ -78,11 +82,13 @@ def keeps_its_ports(request: PortRequest) -> bool:
     return all((wish.host or request.recorded.get(wish.name)) in request.own for wish in request.wishes)
 
 
-def found_state(observed: Observed) -> str:
+def found_state(item: Item) -> str:
     """The found state in the words of the wished ones."""
-    if not observed.exists:
+    if not item.observed.exists:
         return "absent"
-    found = {part.state for part in (observed.current, observed.previous) if part is not None}
+    if item.asleep:
+        return "asleep"
+    found = {part.state for part in (item.observed.current, item.observed.previous) if part is not None}
     return "started" if "running" in found else "paused" if "paused" in found else "stopped"
 
 
@@ -119,7 +125,7 @@ def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerS
     action = decision.action
     if action == decisions.NONE:
         return
-    found = found_state(item.observed)
+    found = found_state(item)
     before: dict[str, Any] = {"state": found}
     after: dict[str, Any] = {"state": item.end_state}
     if action == decisions.CREATE and spec:
@@ -139,13 +145,13 @@ def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerS
 def describe_live(item: Item, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Say what changes without another start; a workspace that nothing else is done to is changed, too.
 
-    :param before: limits and network of the container that there is, and the tier.
+    :param before: limits and network of the container that there is, and what nothing of it depends on.
     """
     changed_before, changed_after = difference(before, after)
     if not changed_after:
         return
     if not item.result["changed"]:
-        mark_changed(item, decisions.APPLY, {"state": found_state(item.observed)}, {"state": item.end_state})
+        mark_changed(item, decisions.APPLY, {"state": found_state(item)}, {"state": item.end_state})
     item.result["diff"]["before"].update(changed_before)
     item.result["diff"]["after"].update(changed_after)
 
@@ -159,7 +165,7 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
     if not names:
         return
     if not item.result["changed"]:
-        state = found_state(item.observed)
+        state = found_state(item)
         mark_changed(item, decisions.APPLY, {"state": state}, {"state": item.end_state})
     for side, values in (("before", found), ("after", wished)):
         told = {name: f"(value {fingerprint(key, values[name])})" for name in names if name in values}

@@ -181,7 +181,7 @@ def _workspace(
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
             "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0,
-            "owner": "", "limits": {}, "checks": [], "mounts": [], "state": "absent",
+            "owner": "", "limits": {}, "checks": [], "mounts": [], "idle_minutes": None, "state": "absent",
         }  # fmt: skip
     return {
         "name": request.name,
@@ -202,6 +202,7 @@ def _workspace(
         "limits": {**tier_limits, **request.limits},
         "checks": request.checks,
         "mounts": request.mounts,
+        "idle_minutes": request.idle_minutes,
         "state": request.state,
     }
 

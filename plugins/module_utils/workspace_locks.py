@@ -27,6 +27,27 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import T
 _SUFFIX = ".lock"
 
 
+@contextlib.contextmanager
+def lock_one(state_dir: str, workspace: str, purpose: str) -> Iterator[Optional[Lease]]:
+    """Hold the lock of one workspace while the block runs; None where another run has it.
+
+    Only for what needs nothing else of the host, since runs that plan meanwhile are not told of it.
+
+    :raises WorkspacesError: the lock cannot be used.
+    """
+    lock = HostLock.take(os.path.join(state_dir, "locks", "workspaces", workspace + _SUFFIX), purpose)
+    if lock is None:
+        yield None
+        return
+    lease = Lease()
+    lease.add([lock])
+    try:
+        yield lease
+    finally:
+        lease.end()
+        lease.give_back(lock, remove=not os.path.isdir(os.path.join(state_dir, "workspaces", workspace)))
+
+
 class WorkspaceLocks:
     """The locks of one run.
 

@@ -47,6 +47,7 @@ class Request:
     limits: dict[str, int] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     mounts: list[dict[str, Any]] = field(default_factory=list)
+    idle_minutes: int | None = None
 
 
 def _name(value: Any, where: str, problems: list[str]) -> Any:
@@ -125,6 +126,7 @@ _REQUEST = schema.record(
         "limits": LIMITS,
         "checks": schema.list_of(_CHECK),
         "mounts": schema.list_of(_MOUNT),
+        "idle_minutes": schema.whole(1, 365 * 24 * 60),
     },
     required=("name",),
 )
@@ -163,4 +165,5 @@ def parse_request(catalogue: Catalogue, value: Any, number: int, problems: list[
         limits=fields.get("limits", {}),
         checks=fields.get("checks", []),
         mounts=fields.get("mounts", []),
+        idle_minutes=fields.get("idle_minutes"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -47,6 +47,7 @@ class FleetSettings:
     :ivar canary: how many of those that change go first, alone.
     :ivar max_failures: after how many no other is begun; 0 for never.
     :ivar only_unchanged: whether to leave off, with nothing done, where there is something to change.
+    :ivar wake: names of workspaces that the idle policy may have stopped and that somebody asks for.
     """
 
     state_dir: str
@@ -61,6 +62,7 @@ class FleetSettings:
     max_failures: int = 0
     only_unchanged: bool = False
 
+    wake: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class Image:
@@ -180,7 +182,7 @@ class WorkspaceRun:
             purges += [item.store.path] if item.store.exists else []
         if self._decision.action == decisions.NONE and not purges:
             return
-        before = {"state": found_state(item.observed)}
+        before = {"state": found_state(item)}
         if purges:
             before["kept"] = ", ".join(purges)
         mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
@@ -195,12 +197,13 @@ class WorkspaceRun:
         # A container that was never started is in its network by name only.
         there = self._context.networks.get(spec.network, "")
         self._detached = attached is None or (attached.get("NetworkID") or there) != there
-        tier = str(self.item.store.asked().get("tier", base.labels.get(LABEL_TIER, "")))
-        before = dict(limits.words(found), tier=tier)
-        after = dict(limits.words(spec.live), tier=spec.configuration["tier"])
-        if not self._limits:
-            # What the kernel cannot limit is no difference.
-            after = dict(before, tier=after["tier"])
+        asked = self.item.store.asked() or base.configuration
+        # Nothing of the container depends on these.
+        notes = {"tier": asked.get("tier", base.labels.get(LABEL_TIER, "")), "idle_minutes": asked.get("idle_minutes")}
+        wished = {key: spec.configuration.get(key) for key in notes}
+        before = dict(limits.words(found), **notes)
+        # What the kernel cannot limit is no difference.
+        after = dict(limits.words(spec.live) if self._limits else before, **wished)
         if self._detached:
             before["attached"], after["attached"] = "", spec.network
         describe_live(self.item, before, after)

@@ -221,6 +221,12 @@ options:
             description: Seconds during which it is tried again.
             type: float
             default: 30
+      idle_minutes:
+        description:
+          - After how many idle minutes M(codeopen.workspaces.workspace_idle) stops it. Never, where this is not given.
+          - One that was stopped so stays asleep, with the state V(asleep), until it is named in O(wake). What changed
+            in its description is applied then.
+        type: int
       state:
         description:
           - With V(started) it is there, as described, running and healthy.
@@ -269,6 +275,12 @@ options:
     type: int
     default: 10
   port_range:
+  wake:
+    description:
+      - Names of workspaces of the list that are started although they were asleep, because somebody wants to use them.
+    type: list
+    elements: str
+    default: []
     description: Where free ports of the host are chosen, lowest and highest.
     type: str
     default: 20000-29999
@@ -365,7 +377,9 @@ workspaces:
       returned: always
       type: bool
     state:
-      description: The state that it is in, V(failed) where it did not get there.
+      description:
+        - The state that it is in, V(failed) where it did not get there, and V(asleep) where
+          M(codeopen.workspaces.workspace_idle) stopped it and nobody asked for it since then.
       returned: always
       type: str
       sample: started
@@ -537,11 +551,13 @@ def argument_spec() -> dict[str, Any]:
         "parallel": {"type": "int", "default": 8},
         "canary": {"type": "int", "default": 0},
         "max_failures": {"type": "int", "default": 0},
+        "idle_minutes": {"type": "int"},
         "health_timeout": {"type": "float", "default": 180},
         "stop_timeout": {"type": "int", "default": 10},
         "port_range": {"type": "str", "default": "20000-29999"},
         "purge": {"type": "bool", "default": False},
         "lock_timeout": {"type": "float", "default": 600},
+        "wake": {"type": "list", "elements": "str", "default": []},
         "network_settings": {"type": "str", "no_log": True},
         "environments": {"type": "str", "no_log": True},
         "secrets": {"type": "dict", "no_log": True},
@@ -588,6 +604,7 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
             if parameters["log_path"]:
                 tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
             if parameters["heartbeat"]:
+        wake=parameters["wake"],
                 stop_when_abandoned(parameters["heartbeat"], stop)
             locks = WorkspaceLocks(
                 settings.state_dir, "a run over workspaces", parameters["lock_timeout"], tell or module.warn

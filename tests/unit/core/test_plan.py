@@ -87,11 +87,12 @@ def test_the_workspace_of_a_plan(catalogue: Any) -> None:
         {
             "name": "demo", "preset": "ide", "address": "0.0.0.0", "environment": {"B": 1, "A": "x"},
             "ports": {"editor": "127.0.0.1:9000", "web": {"container": 3000, "host": 3000}, "opencode": 5000},
-            "mounts": [{"source": "/srv/data", "target": "/data", "read_only": True}],
+            "mounts": [{"source": "/srv/data", "target": "/data", "read_only": True}], "idle_minutes": 60,
         },
     )  # fmt: skip
     workspace = plan["workspaces"][0]
     assert workspace["mounts"] == [{"source": "/srv/data", "target": "/data", "read_only": True}]
+    assert workspace["idle_minutes"] == 60
     assert workspace["image"] == "acme-python-editor:1.2.3"
     assert workspace["tier"] == "large"
     assert workspace["cpus"] == 5.0
@@ -164,6 +165,7 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"name": "a", "flavor": "js", "mounts": [{"source": "/srv"}]}, r"mounts\[0\].target: is missing"),
     ({"name": "a", "flavor": "js", "mounts": [{"source": "/etc", "target": "/x"}]}, r"'a': mount '/etc': no workspace gets /etc of its host"),
     ({"name": "a", "flavor": "js", "mounts": [{"source": "/srv", "target": "/workspace"}]}, r"is that of volume workspace, too"),
+    ({"name": "a", "flavor": "js", "idle_minutes": 0}, r"idle_minutes: expected a whole number from 1 to 525600, got 0"),
     ({"name": "a", "flavor": "js", "address": "everywhere"}, r"address: 'everywhere' is not valid; expected an IP address"),
 ]  # fmt: skip
 

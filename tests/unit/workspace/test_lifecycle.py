@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
-from ansible_collections.codeopen.workspaces.plugins.module_utils.records import KEPT, Records, records_path
+from ansible_collections.codeopen.workspaces.plugins.module_utils.record_table import records_path
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import KEPT, Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.states import IllegalTransition, Transition
 
 
