@@ -120,11 +120,11 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
     except GpuError as error:
         yield from (f"{text}." for text in error.problems)
     yield from limits.problems(entry)
+    if entry.get("idle_minutes") is not None and int(entry["idle_minutes"]) < 1:
+        yield f"idle_minutes is {entry['idle_minutes']}: expected at least 1, or nothing for never."
     yield from problems_of_checks(entry)
     owner = str(entry.get("owner") or "")
     if owner and not (_NAME.fullmatch(owner) and len(owner) <= _LONGEST_NAME):
-    if entry.get("idle_minutes") is not None and int(entry["idle_minutes"]) < 1:
-        yield f"idle_minutes is {entry['idle_minutes']}: expected at least 1, or nothing for never."
         yield f"owner {owner!r}: expected lower-case letters, digits and single hyphens between them."
     yield from _port_problems(entry.get("ports") or [])
     for volume in entry.get("volumes") or []:

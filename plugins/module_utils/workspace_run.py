@@ -46,8 +46,8 @@ class FleetSettings:
     :ivar secrets: values by workspace and file name; None leaves what there is.
     :ivar canary: how many of those that change go first, alone.
     :ivar max_failures: after how many no other is begun; 0 for never.
-    :ivar only_unchanged: whether to leave off, with nothing done, where there is something to change.
     :ivar wake: names of workspaces that the idle policy may have stopped and that somebody asks for.
+    :ivar only_unchanged: whether to leave off, with nothing done, where there is something to change.
     """
 
     state_dir: str
@@ -60,9 +60,9 @@ class FleetSettings:
     secrets: Optional[Mapping[str, Mapping[str, str]]] = None
     canary: int = 0
     max_failures: int = 0
+    wake: Sequence[str] = ()
     only_unchanged: bool = False
 
-    wake: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class Image:

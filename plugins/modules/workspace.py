@@ -266,6 +266,12 @@ options:
     description: After how many failures no further workspace is changed. V(0) goes on to the end of the list.
     type: int
     default: 0
+  wake:
+    description:
+      - Names of workspaces of the list that are started although they were asleep, because somebody wants to use them.
+    type: list
+    elements: str
+    default: []
   health_timeout:
     description: Seconds that a container may take to become healthy.
     type: float
@@ -275,12 +281,6 @@ options:
     type: int
     default: 10
   port_range:
-  wake:
-    description:
-      - Names of workspaces of the list that are started although they were asleep, because somebody wants to use them.
-    type: list
-    elements: str
-    default: []
     description: Where free ports of the host are chosen, lowest and highest.
     type: str
     default: 20000-29999
@@ -541,23 +541,23 @@ def argument_spec() -> dict[str, Any]:
         "limits": {"type": "dict", "options": {name: {"type": "int"} for name in limits}},
         "owner": {"type": "str", "default": ""},
         "checks": {"type": "list", "elements": "dict", "options": check},
+        "idle_minutes": {"type": "int"},
         "state": {"type": "str", "choices": list(STATES), "default": "started"},
     }
     return {
         "workspaces": {"type": "list", "elements": "dict", "required": True, "options": workspace},
         "network": network_file.ARGUMENT_SPEC,
+        "wake": {"type": "list", "elements": "str", "default": []},
         "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
         "docker_host": {"type": "str"},
         "parallel": {"type": "int", "default": 8},
         "canary": {"type": "int", "default": 0},
         "max_failures": {"type": "int", "default": 0},
-        "idle_minutes": {"type": "int"},
         "health_timeout": {"type": "float", "default": 180},
         "stop_timeout": {"type": "int", "default": 10},
         "port_range": {"type": "str", "default": "20000-29999"},
         "purge": {"type": "bool", "default": False},
         "lock_timeout": {"type": "float", "default": 600},
-        "wake": {"type": "list", "elements": "str", "default": []},
         "network_settings": {"type": "str", "no_log": True},
         "environments": {"type": "str", "no_log": True},
         "secrets": {"type": "dict", "no_log": True},
@@ -592,6 +592,7 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         secrets=json.loads(parameters["secret_values"]) if parameters["secret_values"] else parameters["secrets"],
         canary=parameters["canary"],
         max_failures=parameters["max_failures"],
+        wake=parameters["wake"],
         only_unchanged=parameters["only_unchanged"],
     )
     workspaces = wished(parameters)
@@ -604,7 +605,6 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
             if parameters["log_path"]:
                 tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
             if parameters["heartbeat"]:
-        wake=parameters["wake"],
                 stop_when_abandoned(parameters["heartbeat"], stop)
             locks = WorkspaceLocks(
                 settings.state_dir, "a run over workspaces", parameters["lock_timeout"], tell or module.warn
