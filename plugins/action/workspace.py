@@ -31,6 +31,22 @@ def _secret_values(secrets: Any) -> str:
     return json.dumps({str(name): {str(key): str(text) for key, text in secrets[name].items()} for name in secrets})
 
 
+def _without_environment(entry: Any, environments: dict[str, Any], key: str = "") -> Any:
+    """A workspace without its variables, which are added to ``environments``, by its name or another key."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("environment"), dict):
+        return entry
+    if entry["environment"]:
+        environments[key or str(entry.get("name"))] = entry["environment"]
+    return {name: value for name, value in entry.items() if name != "environment"}
+
+
+def _pool_without_environment(pool: Any, environments: dict[str, Any]) -> Any:
+    if not isinstance(pool, dict) or "workspace" not in pool:
+        return pool
+    # No workspace's name has such a character.
+    return dict(pool, workspace=_without_environment(pool["workspace"], environments, f"pool {pool.get('name')}"))
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Sends environments, secrets and network settings in options that nothing logs, and shows what happens."""
 
@@ -45,16 +61,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments["network_settings"] = settings
         if arguments.get("secrets") is not None:
             arguments["secret_values"] = _secret_values(arguments.pop("secrets"))
-        environments = {}
-        workspaces = arguments.get("workspaces")
-        if isinstance(workspaces, list):
-            arguments["workspaces"] = []
-            for entry in workspaces:
-                if isinstance(entry, dict) and isinstance(entry.get("environment"), dict):
-                    if entry["environment"]:
-                        environments[str(entry.get("name"))] = entry["environment"]
-                    entry = {key: value for key, value in entry.items() if key != "environment"}
-                arguments["workspaces"].append(entry)
+        environments: dict[str, Any] = {}
+        if isinstance(arguments.get("workspaces"), list):
+            arguments["workspaces"] = [_without_environment(entry, environments) for entry in arguments["workspaces"]]
+        if isinstance(arguments.get("pools"), list):
+            arguments["pools"] = [_pool_without_environment(pool, environments) for pool in arguments["pools"]]
         if environments:
             arguments["environments"] = json.dumps(environments)
         shown = boolean(arguments.get("progress", True)) and not self._task.check_mode

@@ -14,7 +14,7 @@ DOCUMENTATION = r"""
     - Turns a list of workspaces into the one structure that the roles and modules work on - which images,
       made of which layers with which recipes, and which workspaces run on them. Every mistake in the list, or
       in the catalogue, is reported in one message.
-  positional: catalogue_paths, leave_out
+  positional: catalogue_paths, leave_out, pools
   extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
@@ -31,6 +31,14 @@ DOCUMENTATION = r"""
       type: list
       elements: str
       default: []
+    pools:
+      description: >-
+        Pools of workspaces that wait for somebody to claim them with M(codeopen.workspaces.workspace_claim) -
+        mappings with C(name), C(size) (how many wait), and what a workspace has, C(owner), C(state) and ports of the
+        host left out.
+      type: list
+      elements: dict
+      default: []
 """
 
 EXAMPLES = r"""
@@ -42,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
   _value:
-    description: The plan, with C(version), C(base_image), C(layers) (parents first) and C(workspaces).
+    description: The plan, with C(version), C(base_image), C(layers) (parents first), C(workspaces) and C(pools).
     type: dict
 """
 
@@ -54,10 +62,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 
 
-def plan(workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = ()) -> dict[str, Any]:
+def plan(
+    workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = (), pools: Any = ()
+) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
-        return plan_from_files(workspaces, catalogue_paths, leave_out)
+        return plan_from_files(workspaces, catalogue_paths, leave_out, pools)
     except WorkspacesError as error:
         raise AnsibleFilterError(str(error)) from error
 

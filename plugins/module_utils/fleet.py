@@ -42,6 +42,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     Observed,
     by_workspace,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import enter_members
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
     Assignment,
     assign,
@@ -119,12 +120,13 @@ class Fleet:
         else:
             with locks.planning([str(entry["name"]) for entry in workspaces]):
                 self._context.journal.look_again()
-                runs = self._plan(workspaces)
+                runs = self._plan(enter_members(self._settings.state_dir, workspaces))
                 changing = sum(1 for item in self._items if item.result["changed"])
                 self.pending = self._settings.only_unchanged and changing > 0
                 if not self.pending:
                     self._reserve(locks)
                     self._sleepers.forget_others(self._items)
+                    runs = self._let_go_of_members(runs, locks)
             if not self.pending:
                 self._carry_out(runs, changing, locks)
         return [item.result for item in self._items]
@@ -179,6 +181,13 @@ class Fleet:
         if present:
             Networks(self._client).ensure(owners.values())
 
+    def _let_go_of_members(self, runs: Sequence[WorkspaceRun], locks: WorkspaceLocks) -> list[WorkspaceRun]:
+        """Let members of pools be claimed that this run has nothing to do with; the other runs."""
+        members = [run for run in runs if run.item.entry.get("pool")]
+        ready = [run for run in members if run.item.serves and not run.item.result["changed"]]
+        locks.let_go(run.item.name for run in ready)
+        return [run for run in runs if run not in ready]
+
     def _carry_out(self, runs: Sequence[WorkspaceRun], changing: int, locks: WorkspaceLocks) -> None:
         """Do what was planned."""
         if changing:
@@ -190,8 +199,8 @@ class Fleet:
         if not changing:
             return
         with locks.host():
-            if self._settings.purge:
-                purged = [run.item.name for run in leaving if not run.item.failed]
+            purged = [run.item.name for run in leaving if run.purges and not run.item.failed]
+            if purged:
                 forget_purged(self._client, VolumeBook(self._settings.state_dir), purged)
             if self._disks is not None:
                 self._disks.apply(self._items)

@@ -54,6 +54,12 @@ class Item:
         return "asleep" if self.asleep else "started" if self.state == "restarted" else self.state
 
     @property
+    def serves(self) -> bool:
+        """Whether it ran and was healthy when the run began, with no update left unfinished."""
+        current = self.observed.current
+        return current is not None and current.serves and self.observed.previous is None
+
+    @property
     def failed(self) -> bool:
         """Whether it did not get there."""
         return "error" in self.result
@@ -96,6 +102,8 @@ def first_result(item: Item) -> dict[str, Any]:
     """The result of a workspace that nothing is done to."""
     result: dict[str, Any] = {"name": item.name, "changed": False, "state": item.end_state, "action": decisions.NONE}
     result["notes"] = item.notes
+    if item.entry.get("pool"):
+        result["pool"] = str(item.entry["pool"])
     if item.state == "absent":
         return result
     result["image"] = str(item.entry["image"])

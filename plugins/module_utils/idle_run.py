@@ -19,6 +19,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.idle import Lo
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, by_workspace
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
@@ -80,7 +81,10 @@ class IdlePolicy:
         if problems:
             raise PlanError(problems)
         before = self._records.looks()
-        found = {name: fleet[name].current for name in sorted(names or fleet) if fleet[name].previous is None}
+        # Nobody is to be connected to what waits to be claimed.
+        waiting = {name for name, member in PoolBook(self._settings.state_dir).members().items() if member.free}
+        known = sorted(set(names or fleet) - waiting)
+        found = {name: fleet[name].current for name in known if fleet[name].previous is None}
         candidates = [
             self._candidate(name, container)
             for name, container in found.items()

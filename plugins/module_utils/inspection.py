@@ -20,6 +20,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     Container,
     Observed,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
@@ -77,6 +78,9 @@ class Inspector:
             "resources": self._resources(container),
             "history": self._records.history(workspace, self._history),
         }
+        member = PoolBook(self._state_dir).member(workspace)
+        if member is not None:
+            told.update(pool=member.pool, claimant=member.claimant)
         if told["state"] == states.FAILED:
             with engine_words(f"Reading the log of {container.name}"):
                 lines = log_lines(self._client, container.id)

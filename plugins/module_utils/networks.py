@@ -65,6 +65,12 @@ class Networks:
                 for name in (row.get("NetworkSettings") or {}).get("Networks") or {}
             }
         for name in names:
-            if name not in keep and name not in used:
+            if name in keep or name in used:
+                continue
+            try:
                 with engine_words(f"Removing network {name}"), suppress(*NOT_FOUND):
                     self._api.remove_network(name)
+            except EngineError as error:
+                # Somebody came to use it meanwhile.
+                if "active endpoints" not in str(error):
+                    raise

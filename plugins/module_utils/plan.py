@@ -16,6 +16,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import member_number
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_request import parse_pool
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
@@ -120,11 +122,11 @@ class _Layers:
         }
 
 
-def _ports(request: Request, resolution: Resolution, problems: list[str]) -> list[dict[str, Any]]:
+def _ports(request: Request, resolution: Resolution, problems: list[str], kind: str) -> list[dict[str, Any]]:
     """The components' ports and the request's own, as the host publishes them."""
     ports: list[dict[str, Any]] = []
     owners = {container: name for name, container in resolution.ports.items()}
-    where = f"workspace '{request.name}': ports"
+    where = f"{kind} '{request.name}': ports"
     for name in sorted({*resolution.ports, *request.ports}):
         wish = request.ports.get(name)
         container = resolution.ports.get(name, 0)
@@ -174,6 +176,7 @@ def _workspace(
     layer_recipe: str,
     tier_limits: Mapping[str, int],
     problems: list[str],
+    kind: str = "workspace",
 ) -> dict[str, Any]:
     if resolution is None:
         # What is to be removed needs nothing but its name.
@@ -193,7 +196,7 @@ def _workspace(
         "cpus": resolution.resources.cpus,
         "memory": resolution.resources.memory,
         "disk": resolution.resources.disk,
-        "ports": _ports(request, resolution, problems),
+        "ports": _ports(request, resolution, problems, kind),
         "volumes": [{"name": name, "path": path} for name, path in sorted(resolution.volumes.items())],
         "environment": dict(sorted(request.environment.items())),
         "runtime": resolution.runtime.as_dict(),
@@ -214,14 +217,74 @@ def _check_leave_out(catalogue: Catalogue, leave_out: Any) -> list[str]:
     return [f"leave_out: {unknown('tool', str(name), tools)}" for name in leave_out if name not in tools]
 
 
+class _Workspaces:
+    """Resolves requests, adds their layers, and collects mistakes."""
+
+    def __init__(self, catalogue: Catalogue, layers: _Layers, problems: list[str]) -> None:
+        self._catalogue = catalogue
+        self._layers = layers
+        self._problems = problems
+        self._resolved: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
+        self._tops: dict[str, dict[str, Any]] = {}
+
+    def add(self, request: Request, kind: str = "workspace") -> dict[str, Any] | None:
+        """A workspace of the plan, or None where it cannot be had."""
+        catalogue, where = self._catalogue, f"{kind} '{request.name}'"
+        if request.state == "absent":
+            return _workspace(request, None, "", {}, self._problems)
+        key = (request.flavor, tuple(sorted(set(request.addons))), request.tier)
+        try:
+            if key not in self._resolved:
+                self._resolved[key] = resolve(catalogue, *key)
+        except ProblemsError as error:
+            self._problems.extend(f"{where}: {text}" for text in error.problems)
+            return None
+        resolution = self._resolved[key]
+        self._problems.extend(f"{where}: {text}" for text in resolution.problems)
+        if resolution.problems:
+            return None
+        if resolution.image not in self._tops:
+            self._tops[resolution.image] = self._layers.add(resolution)
+        tier_limits = catalogue.tier_limits.get(resolution.tier, {})
+        top = self._tops[resolution.image]
+        entry = _workspace(request, resolution, top["recipe"], tier_limits, self._problems, kind)
+        self._problems.extend(f"{where}: {text.rstrip('.')}" for text in problems_of_mounts(entry))
+        return entry
+
+
+def _pools(
+    catalogue: Catalogue, pools: Any, collected: _Workspaces, workspaces: Sequence[Request], problems: list[str]
+) -> list[dict[str, Any]]:
+    if not isinstance(pools, (list, tuple)):
+        problems.append(f"pools: expected a list of pools, got {pools!r}")
+        return []
+    result: list[dict[str, Any]] = []
+    for number, value in enumerate(pools):
+        parsed = parse_pool(catalogue, value, number, problems)
+        if parsed is None:
+            continue
+        request, size = parsed
+        if request.name in [pool["name"] for pool in result]:
+            problems.append(f"pool '{request.name}': is listed twice; each name may be there once")
+        problems.extend(
+            f"workspace '{workspace.name}': members of pool '{request.name}' are called so; choose another name"
+            for workspace in workspaces
+            if workspace.state != "absent" and member_number(request.name, workspace.name)
+        )
+        entry = collected.add(request, "pool")
+        if entry is not None:
+            result.append({"name": request.name, "size": size, "workspace": entry})
+    return result
+
+
 def make_plan(
-    catalogue: Catalogue, workspaces: Any, files_of: FilesOf, leave_out: Sequence[str] = ()
+    catalogue: Catalogue, workspaces: Any, files_of: FilesOf, leave_out: Sequence[str] = (), pools: Any = ()
 ) -> dict[str, Any]:
-    """The plan for a list of workspaces as a person wrote it.
+    """The plan for a list of workspaces, and one of pools of them, as a person wrote them.
 
     :param leave_out: names of tools that images are made without.
     :param files_of: the files of a component: path to ``mode`` and ``sha256``.
-    :raises PlanError: with every mistake in the list.
+    :raises PlanError: with every mistake in the lists.
     """
     if not isinstance(workspaces, (list, tuple)):
         raise PlanError([f"expected a list of workspaces, got {workspaces!r}"])
@@ -229,37 +292,20 @@ def make_plan(
     if problems:
         raise PlanError(problems)
     layers = _Layers(catalogue, files_of, leave_out)
-    resolved: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
-    tops: dict[str, dict[str, Any]] = {}
-    names: set[str] = set()
+    collected = _Workspaces(catalogue, layers, problems)
+    requests: dict[str, Request] = {}
     result: list[dict[str, Any]] = []
     for number, value in enumerate(workspaces):
         request = parse_request(catalogue, value, number, problems)
         if request is None:
             continue
-        if request.name in names:
+        if request.name in requests:
             problems.append(f"workspace '{request.name}': is listed twice; each name may be there once")
-        names.add(request.name)
-        if request.state == "absent":
-            result.append(_workspace(request, None, "", {}, problems))
-            continue
-        key = (request.flavor, tuple(sorted(set(request.addons))), request.tier)
-        try:
-            if key not in resolved:
-                resolved[key] = resolve(catalogue, *key)
-        except ProblemsError as error:
-            problems.extend(f"workspace '{request.name}': {text}" for text in error.problems)
-            continue
-        resolution = resolved[key]
-        problems.extend(f"workspace '{request.name}': {text}" for text in resolution.problems)
-        if resolution.problems:
-            continue
-        if resolution.image not in tops:
-            tops[resolution.image] = layers.add(resolution)
-        tier_limits = catalogue.tier_limits.get(resolution.tier, {})
-        entry = _workspace(request, resolution, tops[resolution.image]["recipe"], tier_limits, problems)
-        problems.extend(f"workspace '{request.name}': {text.rstrip('.')}" for text in problems_of_mounts(entry))
-        result.append(entry)
+        requests[request.name] = request
+        entry = collected.add(request)
+        if entry is not None:
+            result.append(entry)
+    planned_pools = _pools(catalogue, pools, collected, list(requests.values()), problems)
     problems.extend(_host_port_clashes(result))
     if problems:
         raise PlanError(problems)
@@ -268,4 +314,5 @@ def make_plan(
         "base_image": dict(catalogue.base_image),
         "layers": list(layers.by_target.values()),
         "workspaces": result,
+        "pools": planned_pools,
     }

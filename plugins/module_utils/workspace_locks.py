@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import (
@@ -28,17 +28,19 @@ _SUFFIX = ".lock"
 
 
 @contextlib.contextmanager
-def lock_one(state_dir: str, workspace: str, purpose: str) -> Iterator[Optional[Lease]]:
+def lock_one(state_dir: str, workspace: str, purpose: str, network: str = "") -> Iterator[Optional[Lease]]:
     """Hold the lock of one workspace while the block runs; None where another run has it.
 
-    Only for what needs nothing else of the host, since runs that plan meanwhile are not told of it.
+    Only for what takes none of the host's ports, since runs that plan meanwhile are not told of any.
 
+    :param network: what it is about to be connected to.
     :raises WorkspacesError: the lock cannot be used.
     """
     lock = HostLock.take(os.path.join(state_dir, "locks", "workspaces", workspace + _SUFFIX), purpose)
     if lock is None:
         yield None
         return
+    lock.tell({"ports": [], "network": network})
     lease = Lease()
     lease.add([lock])
     try:
@@ -127,6 +129,12 @@ class WorkspaceLocks:
             gone = not os.path.isdir(os.path.join(self._state_dir, "workspaces", name))
             self._lease.give_back(lock, remove=gone)
         self._locks = {}
+
+    def let_go(self, workspaces: Iterable[str]) -> None:
+        """Give the locks of some workspaces back before the others."""
+        for name in workspaces:
+            if self._lease is not None:
+                self._lease.give_back(self._locks.pop(name))
 
     def _take_all(self, workspaces: Optional[Sequence[str]]) -> str:
         """Take the locks of workspaces; the path of one that cannot be had, and then none is taken, or nothing."""

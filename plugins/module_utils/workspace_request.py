@@ -50,13 +50,13 @@ class Request:
     idle_minutes: int | None = None
 
 
-def _name(value: Any, where: str, problems: list[str]) -> Any:
+def _name(value: Any, where: str, problems: list[str], kind: str) -> Any:
     text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if not re.fullmatch(NAME, text) or len(text) > _LONGEST_NAME:
         nearest = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]+", "-", str(value).lower())).strip("-")[:_LONGEST_NAME]
         hint = f"; '{nearest}' would do" if nearest and nearest != text else ""
         problems.append(
-            f"{where}: {value!r} is not a workspace's name; expected lower-case letters, digits and single hyphens "
+            f"{where}: {value!r} is not a {kind}'s name; expected lower-case letters, digits and single hyphens "
             f"between them, at most {_LONGEST_NAME} characters{hint}"
         )
     return text
@@ -110,37 +110,46 @@ _MOUNT = schema.record(
     },
     required=("source", "target"),
 )
-_REQUEST = schema.record(
-    {
-        "name": _name,
-        "preset": schema.text(),
-        "flavor": schema.text(),
-        "addons": schema.list_of(schema.text()),
-        "tier": schema.text(),
-        "ports": schema.mapping(schema.text(NAME, "a port's name, such as web"), _port),
-        "address": _ADDRESS_CHECK,
-        "environment": schema.mapping(_VARIABLE, schema.scalar_text),
-        "gpus": _gpus,
-        "state": schema.one_of(*STATES),
-        "owner": schema.text(NAME, "lower-case letters, digits and single hyphens between them"),
-        "limits": LIMITS,
-        "checks": schema.list_of(_CHECK),
-        "mounts": schema.list_of(_MOUNT),
-        "idle_minutes": schema.whole(1, 365 * 24 * 60),
-    },
-    required=("name",),
-)
+_FIELDS: dict[str, schema.Check] = {
+    "preset": schema.text(),
+    "flavor": schema.text(),
+    "addons": schema.list_of(schema.text()),
+    "tier": schema.text(),
+    "ports": schema.mapping(schema.text(NAME, "a port's name, such as web"), _port),
+    "address": _ADDRESS_CHECK,
+    "environment": schema.mapping(_VARIABLE, schema.scalar_text),
+    "gpus": _gpus,
+    "state": schema.one_of(*STATES),
+    "owner": schema.text(NAME, "lower-case letters, digits and single hyphens between them"),
+    "limits": LIMITS,
+    "checks": schema.list_of(_CHECK),
+    "mounts": schema.list_of(_MOUNT),
+    "idle_minutes": schema.whole(1, 365 * 24 * 60),
+}
 
 
-def parse_request(catalogue: Catalogue, value: Any, number: int, problems: list[str]) -> Request | None:
+def _named(kind: str) -> schema.Check:
+    return lambda value, where, problems: _name(value, where, problems, kind)
+
+
+_REQUESTS = {
+    kind: schema.record({"name": _named(kind), **_FIELDS}, required=("name",)) for kind in ("workspace", "pool")
+}
+
+
+def parse_request(
+    catalogue: Catalogue, value: Any, number: int, problems: list[str], kind: str = "workspace"
+) -> Request | None:
     """The request that entry ``number`` (from 0) of the list makes, or None where it is past understanding.
 
     Every mistake is added to ``problems``, beginning with the workspace's name.
+
+    :param kind: what is described, workspace or pool.
     """
     name = value.get("name") if isinstance(value, dict) else None
-    where = f"workspace '{name}'" if isinstance(name, str) and name else f"workspaces[{number}]"
+    where = f"{kind} '{name}'" if isinstance(name, str) and name else f"{kind}s[{number}]"
     found: list[str] = []
-    fields = _REQUEST(value, f"{where}: ", found)
+    fields = _REQUESTS[kind](value, f"{where}: ", found)
     preset_name = fields.get("preset", "")
     preset = catalogue.presets.get(preset_name)
     if preset_name and preset is None:

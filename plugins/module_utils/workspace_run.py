@@ -109,6 +109,11 @@ class WorkspaceRun:
         self._detached = False
         self._secrets: Optional[Mapping[str, str]] = None
 
+    @property
+    def purges(self) -> bool:
+        """Whether its volumes and files go with it when it is removed."""
+        return self._settings.purge or bool(self.item.entry.get("purge"))
+
     def prepare(self) -> None:
         """Find out what is to be done, and say what it changes."""
         item = self.item
@@ -133,7 +138,7 @@ class WorkspaceRun:
         if item.state == "absent":
             if item.result["changed"]:
                 self._rollout.remove(item.observed)
-                if self._settings.purge:
+                if self.purges:
                     self._rollout.purge()
             return
         if self._secrets is not None:
@@ -177,7 +182,7 @@ class WorkspaceRun:
         item = self.item
         self._decision = decisions.decide("absent", item.observed)
         purges: list[str] = []
-        if self._settings.purge:
+        if self.purges:
             purges = [f"volume {name}" for name in self._rollout.volumes()]
             purges += [item.store.path] if item.store.exists else []
         if self._decision.action == decisions.NONE and not purges:

@@ -44,7 +44,7 @@ options:
     type: list
     elements: dict
     required: true
-    suboptions:
+    suboptions: &workspace
       name:
         description: Name of the workspace. Lower-case letters, digits and single hyphens between them.
         type: str
@@ -239,6 +239,29 @@ options:
         type: str
         choices: [started, stopped, restarted, paused, absent]
         default: started
+  pools:
+    description:
+      - Pools of workspaces that wait for somebody to claim them with M(codeopen.workspaces.workspace_claim), as
+        RV(codeopen.workspaces.plan#filter:_value) has them under C(pools).
+      - As many unclaimed members as O(pools[].size) says are kept running, named after the pool with a number.
+        Those that are too many are removed with their volumes. Those that somebody claimed stay as they are.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the pool.
+        type: str
+        required: true
+      size:
+        description: How many unclaimed members wait.
+        type: int
+        required: true
+      workspace:
+        description: What each member is, as an entry of O(workspaces). Its name and state are the pool's to give.
+        type: dict
+        required: true
+        suboptions: *workspace
   secrets:
     description:
       - Files of secrets, a dictionary of workspaces with dictionaries of file names with values. Take the values from
@@ -401,6 +424,10 @@ workspaces:
       returned: unless it is absent
       type: dict
       sample: {"opencode": "http://127.0.0.1:24096"}
+    pool:
+      description: The pool that it is an unclaimed member of.
+      returned: for members of pools
+      type: str
     ports:
       description: Its ports on the host, by port name.
       returned: unless it is absent
@@ -485,6 +512,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import F
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan import make_plan, plan_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_run import pool_entries
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
@@ -544,9 +572,15 @@ def argument_spec() -> dict[str, Any]:
         "idle_minutes": {"type": "int"},
         "state": {"type": "str", "choices": list(STATES), "default": "started"},
     }
+    pool = {
+        "name": {"type": "str", "required": True},
+        "size": {"type": "int", "required": True},
+        "workspace": {"type": "dict", "required": True, "options": workspace},
+    }
     return {
         "workspaces": {"type": "list", "elements": "dict", "required": True, "options": workspace},
         "network": network_file.ARGUMENT_SPEC,
+        "pools": {"type": "list", "elements": "dict", "default": [], "options": pool},
         "wake": {"type": "list", "elements": "str", "default": []},
         "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
         "docker_host": {"type": "str"},
@@ -569,13 +603,17 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def wished(parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give the workspaces with their environments, which come apart from them."""
+def wished(parameters: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Give the workspaces and the pools with their environments, which come apart from them."""
     environments = json.loads(parameters["environments"] or "{}")
-    return [
-        dict(entry, environment=environments.get(entry["name"], entry.get("environment") or {}))
-        for entry in parameters["workspaces"]
-    ]
+
+    def whole(entry: dict[str, Any], key: str) -> dict[str, Any]:
+        return dict(entry, environment=environments.get(key, entry.get("environment") or {}))
+
+    workspaces = [whole(entry, entry["name"]) for entry in parameters["workspaces"]]
+    # No workspace's name has such a character.
+    pools = [dict(pool, workspace=whole(pool["workspace"], f"pool {pool['name']}")) for pool in parameters["pools"]]
+    return workspaces, pools
 
 
 def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str]:
@@ -595,9 +633,10 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         wake=parameters["wake"],
         only_unchanged=parameters["only_unchanged"],
     )
-    workspaces = wished(parameters)
+    workspaces, pools = wished(parameters)
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
+        workspaces += pool_entries(client, settings.state_dir, pools)
         if module.check_mode:
             return Fleet(client, settings, Journal(None), stop, None).converge(workspaces), ""
         with contextlib.ExitStack() as stack:

@@ -113,6 +113,14 @@ workspaces:
       returned: unless it is lost
       type: str
       sample: builder
+    pool:
+      description: The pool that it is a member of.
+      returned: for members of pools, unless it is lost
+      type: str
+    claimant:
+      description: Who claimed it from its pool. Empty while nobody did.
+      returned: for members of pools, unless it is lost
+      type: str
     ports:
       description: Its ports on the host, by port name.
       returned: unless it is lost

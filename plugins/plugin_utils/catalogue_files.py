@@ -154,12 +154,12 @@ def find_catalogue(catalogue_paths: Sequence[str] = ()) -> Catalogue:
 
 
 def plan_from_files(
-    workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = ()
+    workspaces: Any, catalogue_paths: Sequence[str] = (), leave_out: Sequence[str] = (), pools: Any = ()
 ) -> dict[str, Any]:
-    """The plan for a list of workspaces; tools named in ``leave_out`` are not in their images.
+    """The plan for a list of workspaces and one of pools; tools named in ``leave_out`` are not in their images.
 
     :raises CatalogueError: with every mistake in the catalogues.
-    :raises PlanError: with every mistake in the list.
+    :raises PlanError: with every mistake in the lists.
     """
     read: dict[str, Files] = {}
 
@@ -168,7 +168,7 @@ def plan_from_files(
             read[component.path] = component_files(component)
         return read[component.path]
 
-    return make_plan(find_catalogue(catalogue_paths), workspaces, files_of, leave_out)
+    return make_plan(find_catalogue(catalogue_paths), workspaces, files_of, leave_out, pools)
 
 
 def resolve_wish(wish: Any, catalogue_paths: Sequence[str] = ()) -> Resolution:

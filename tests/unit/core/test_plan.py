@@ -215,3 +215,45 @@ def test_one_host_port_on_two_addresses_is_no_clash(catalogue: Any) -> None:
 def test_any_order_of_addons_gives_one_plan(catalogue: Any, addons: list[str], flavor: str) -> None:
     one = _plan(catalogue, {"name": "a", "flavor": flavor, "addons": addons})
     assert one == _plan(catalogue, {"name": "a", "flavor": flavor, "addons": sorted(addons)})
+
+
+def test_pools_are_planned_like_workspaces(catalogue: Any) -> None:
+    pools = [{"name": "ide", "size": 3, "preset": "ide", "idle_minutes": 30, "ports": {"web": {"container": 3000}}}]
+    plan = make_plan(catalogue, [{"name": "a", "flavor": "js"}], component_files, pools=pools)
+    (pool,) = plan["pools"]
+    assert (pool["name"], pool["size"]) == ("ide", 3)
+    alone = {key: value for key, value in pools[0].items() if key != "size"}
+    (alike,) = _plan(catalogue, {**alone, "owner": "pool-ide"})["workspaces"]
+    assert pool["workspace"] == alike
+    assert [layer["target"] for layer in plan["layers"]] == ["base", "js", "python", "python-editor"]
+
+
+POOL_MISTAKES: list[tuple[Any, str]] = [
+    ("py", r"pools: expected a list of pools, got 'py'"),
+    (["py"], r"pools\[0\]: expected a mapping with name, got 'py'"),
+    ([{"size": 1, "flavor": "js"}], r"pools\[0\]: name: is missing"),
+    ([{"name": "p", "flavor": "js"}], r"pool 'p': size: is missing"),
+    ([{"name": "p", "size": -1, "flavor": "js"}], r"pool 'p': size: expected a whole number from 0 to 1000, got -1"),
+    ([{"name": "p", "size": 1, "flavor": "jss"}], r"pool 'p': unknown flavor 'jss'; did you mean 'js'\?"),
+    ([{"name": "p", "size": 1, "flavour": "js"}], r"pool 'p': flavour: unknown key; did you mean 'flavor'\?"),
+    ([{"name": "p", "size": 1, "flavor": "js", "ports": {"web": 80}}], r"pool 'p': ports.web: host port 80 can be that of one workspace only"),
+    ([{"name": "p", "size": 1, "flavor": "js", "ports": {"web": {"container": 4096}}}], r"pool 'p': ports.web: container port 4096 belongs to opencode"),
+    ([{"name": "p", "size": 1, "flavor": "js", "state": "stopped"}], r"pool 'p': state: members of a pool are started"),
+    ([{"name": "p", "size": 1, "flavor": "js", "owner": "ada"}], r"pool 'p': owner: members of a pool get their owner when"),
+    ([{"name": "P_", "size": 1, "flavor": "js"}], r"'P_' is not a pool's name; .*'p' would do"),
+    ([{"name": "p" * 35, "size": 1, "flavor": "js"}], r"its name is longer than 34 characters"),
+    ([{"name": "p", "size": 1, "flavor": "js"}] * 2, r"pool 'p': is listed twice"),
+    ([{"name": "shop", "size": 1, "flavor": "js"}], r"workspace 'shop-1': members of pool 'shop' are called so"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pools", "message"), POOL_MISTAKES)
+def test_a_mistake_names_the_pool_and_key(catalogue: Any, pools: Any, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        make_plan(catalogue, [{"name": "shop-1", "flavor": "js"}], component_files, pools=pools)
+
+
+def test_a_workspace_called_like_a_member_can_be_removed(catalogue: Any) -> None:
+    pools = [{"name": "shop", "size": 1, "flavor": "js"}]
+    plan = make_plan(catalogue, [{"name": "shop-1", "state": "absent"}], component_files, pools=pools)
+    assert [workspace["name"] for workspace in plan["workspaces"]] == ["shop-1"]
