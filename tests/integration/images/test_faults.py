@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -180,9 +181,12 @@ def test_ctrl_c_of_the_playbook(maker: Any, playbook: Any, tmp_path: Path) -> No
     for line in process.stdout:
         if "one: step 1/" in line:
             break
-    os.killpg(process.pid, signal.SIGINT)
-    # A guard against waiting for ever, far above what a loaded machine needs.
-    process.communicate(timeout=600)
+    # Ansible itself now and then hangs at the first: people press it again.
+    for _press in range(10):
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=30)
+            break
     assert process.returncode
     (Path(maker.layers[1]["context"]) / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo fine\n")
     # The second run waits until the first has seen that nobody reads it any more.
