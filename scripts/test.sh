@@ -30,7 +30,8 @@ if ! wait "$work"; then
 fi
 trap - EXIT
 echo "ACP gateway: $(grep -E '^=+ .* passed' "$log")"
-# Tests of one group (tests/conftest.py) share what they start. What takes longer is for `make test-images`, `make test-hosts` and
-# `make test-faults`. They wait more than they work, so there are more of them at once than cores.
-pytest --numprocesses 3 --dist loadgroup --durations 15 -m "not hosts and not faults" \
-  tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
+# Tests of one group (tests/conftest.py) share what they start; those that take longest begin first. What takes longer is for
+# `make test-images`, `make test-hosts`, `make test-molecule` and `make test-faults`. They wait more than they work, so there are
+# more of them at once than cores.
+pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --durations 15 -m "not hosts and not faults" \
+  tests/molecule tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py

@@ -5,11 +5,11 @@ set -euo pipefail
 host=$1
 shift
 missing=()
-for pattern in "$@"; do
+for name in "$@"; do
   while read -r image; do
     docker exec "$host" docker image inspect "$image" >/dev/null 2>&1 || missing+=("$image")
-  done < <(docker images --filter "reference=$pattern" --format '{{.Repository}}:{{.Tag}}')
+  done < <(docker images --filter "reference=$name" --format '{{.Repository}}:{{.Tag}}')
 done
-if [[ ${#missing[@]} -gt 0 ]] && docker exec "$host" docker version >/dev/null 2>&1; then
+if [[ ${#missing[@]} -gt 0 ]]; then
   docker save "${missing[@]}" | docker exec --interactive "$host" docker load --quiet
 fi

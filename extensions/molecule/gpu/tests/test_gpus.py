@@ -28,5 +28,6 @@ def test_a_container_gets_what_it_was_given(host):
 
 def test_a_container_without_a_grant_gets_none(host):
     assert "NVIDIA" not in seen(host, "")
+    assert "NVIDIA" not in seen(host, "--runtime nvidia")
     config = host.file("/etc/nvidia-container-runtime/config.toml").content_string
     assert config.startswith("accept-nvidia-visible-devices-envvar-when-unprivileged = false\n")
