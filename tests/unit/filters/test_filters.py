@@ -64,6 +64,8 @@ def test_a_filter_is_alone_in_its_file_and_documented(name: str) -> None:
         ("'x' | codeopen.workspaces.port_bindings", "expected one workspace of a plan"),
         ("'lit' | codeopen.workspaces.migrate_tier", "did you mean 'lite'"),
         ("'js' | codeopen.workspaces.resolve(['/nowhere'])", "/nowhere: there is no such folder"),
+        ("'x' | codeopen.workspaces.to_compose", "expected a plan, or its workspaces; got"),
+        ("'x' | codeopen.workspaces.from_compose", "put from_yaml before this filter"),
     ],
 )
 def test_mistakes_are_said(expression: str, message: str) -> None:
