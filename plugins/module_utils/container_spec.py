@@ -34,6 +34,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_WORKSPACE,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import host_config_of, runtime_problems
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH
 
 LABEL_VOLUME = "codeopen.volume"
 SECRETS_PATH = "/run/codeopen/secrets"
@@ -55,6 +56,7 @@ class Settings:
 
     :ivar host_cpus: the engine refuses a container that may use more.
     :ivar secrets_dir: the workspace's secrets on the host.
+    :ivar memory_dir: those of them that are in memory; empty where none are to be.
     :ivar key: the workspace's own secret, which makes fingerprints that nobody can guess values from.
     :ivar network: what the user said about proxies, mirrors and CA, as text; only its fingerprint is used.
     :ivar gpus: what the host has of them.
@@ -66,6 +68,7 @@ class Settings:
     key: str
     network: str = ""
     gpus: GpuHost = NO_GPUS
+    memory_dir: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,8 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
             ]
             + mounts.engine_mounts(entry)
             + [{"Type": "bind", "Source": settings.secrets_dir, "Target": SECRETS_PATH, "ReadOnly": True}],
+            # Of this kind, since the engine makes a missing directory: after the host's start memory is empty.
+            **({"Binds": [f"{settings.memory_dir}:{MEMORY_PATH}:ro"]} if settings.memory_dir else {}),
             "DeviceRequests": gpus,
             **granted,
         },

@@ -138,7 +138,7 @@ class Fleet:
             Item(
                 entry,
                 fleet.get(str(entry["name"]), Observed()),
-                SecretsStore(self._settings.state_dir, str(entry["name"])),
+                SecretsStore(self._settings.state_dir, str(entry["name"]), self._settings.memory),
             )
             for entry in workspaces
         ]

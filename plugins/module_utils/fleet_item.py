@@ -169,7 +169,8 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
     # In check mode there may be no password yet; fingerprints made with a random key give nothing away.
     key = item.store.password() or secrets.token_hex()
     found = item.store.user_secrets()
-    names = sorted(name for name in {*found, *wished} if found.get(name) != wished.get(name))
+    misplaced = item.store.misplaced(wished)
+    names = sorted(name for name in {*found, *wished} if found.get(name) != wished.get(name) or name in misplaced)
     if not names:
         return
     if not item.result["changed"]:
@@ -178,6 +179,9 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
     for side, values in (("before", found), ("after", wished)):
         told = {name: f"(value {fingerprint(key, values[name])})" for name in names if name in values}
         item.result["diff"][side]["secrets"] = told
+    if misplaced:
+        place = "memory" if item.store.memory_dir else "disk"
+        item.result["diff"]["after"]["secrets_in"] = place
 
 
 def mark_changed(item: Item, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -29,6 +29,21 @@ def read_text(path: str) -> Optional[str]:
         raise WorkspacesError(f"{path} cannot be read: {error.strerror}. {ROOT_HINT}") from error
 
 
+def write_link(path: str, target: str) -> None:
+    """Make a path a symbolic link, whatever file it was.
+
+    :raises WorkspacesError: it cannot be written.
+    """
+    temporary = f"{path}{TEMPORARY}"
+    try:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.symlink(target, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WorkspacesError(f"{path} cannot be written: {error.strerror}. {ROOT_HINT}") from error
+
+
 def write_text(path: str, text: str, mode: int, uid: Optional[int]) -> None:
     """Write a file anew.
 

@@ -27,24 +27,28 @@ class Journal:
         self._records = records
         self._tell = tell
         self._who = user_name()
-        self._states: dict[str, str] = {}
-        self.look_again()
+        # Not read before it is needed: a run that is stuck may hold the record until this one has its locks.
+        self._states: Optional[dict[str, str]] = None
 
-    def look_again(self) -> None:
-        """Read the last known states anew, which another run may have changed while this one waited."""
+    def look_again(self) -> dict[str, str]:
+        """Read the last known states anew, which another run may have changed while this one waited; those."""
         self._states = self._records.last_states() if self._records else {}
+        return self._states
 
     def state(self, workspace: str) -> str:
         """The last known state, empty for one that nothing is known of."""
-        return self._states.get(workspace, "")
+        return self._known().get(workspace, "")
 
     def move(self, workspace: str, state: str, cause: str, details: Optional[Mapping[str, Any]] = None) -> None:
         """Record that a workspace is in a state now; nothing where it was in it already."""
         steps = way(self.state(workspace), state, cause, details) if self._records else []
         if self._records and steps:
             self._records.add(workspace, steps, self._who, self.run)
-            self._states[workspace] = state
+            self._known()[workspace] = state
             self.tell(f"{workspace}: {state} ({cause})")
+
+    def _known(self) -> dict[str, str]:
+        return self.look_again() if self._states is None else self._states
 
     def tell(self, line: str) -> None:
         """Let people who wait know."""

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host keeps about each workspace: its secrets, mounted read-only into it, its ports, and its configuration.
 
-The directory of secrets is mounted, not its files, so that a running workspace sees a new value at once.
+The directory of secrets is mounted, not its files, so that a running workspace sees a new value at once. What the user
+gave is in memory, in a directory of its own that is mounted, too, and to which links lead; its password is on disk, or
+it could not be started after its host was.
 
 Every file is written beside its place and renamed into it, so that a run killed at any moment leaves the old or the
 new one, never a half.
@@ -16,6 +18,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
@@ -24,11 +27,14 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files imp
     ROOT_HINT,
     TEMPORARY,
     read_text,
+    write_link,
     write_text,
 )
 
 WORKSPACE_UID = 1000
 PASSWORD_BYTES = 24
+# Where the workspace finds what is kept in memory.
+MEMORY_PATH = "/run/codeopen/secrets-in-memory"
 # Files of this collection's own; what a user gives lies beside them.
 OWN_FILES = ("password", "network")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -62,12 +68,15 @@ class SecretsStore:
     """The folder ``{state_dir}/workspaces/<name>`` of one workspace.
 
     Reading needs no folder; the first write makes it.
+
+    :param memory: the folder in memory of all workspaces; empty where that is not asked for.
     """
 
-    def __init__(self, state_dir: str, workspace: str) -> None:
+    def __init__(self, state_dir: str, workspace: str, memory: str = "") -> None:
         self._state_dir = state_dir
         self.path = os.path.join(state_dir, "workspaces", workspace)
         self.secrets_dir = os.path.join(self.path, "secrets")
+        self.memory_dir = os.path.join(memory, workspace) if memory else ""
         self.password_file = os.path.join(self.secrets_dir, "password")
         self._network_file = os.path.join(self.secrets_dir, "network")
         self._ports_file = os.path.join(self.path, "ports.json")
@@ -93,8 +102,17 @@ class SecretsStore:
     def user_secrets(self) -> dict[str, str]:
         """What the user gave, by file name."""
         names = sorted(os.listdir(self.secrets_dir)) if os.path.isdir(self.secrets_dir) else []
-        found = {name: read_text(os.path.join(self.secrets_dir, name)) for name in names if name not in OWN_FILES}
+        found = {name: read_text(self._place(name)) for name in names if name not in OWN_FILES}
         return {name: text for name, text in found.items() if text is not None and not name.endswith(TEMPORARY)}
+
+    def misplaced(self, files: Mapping[str, str]) -> list[str]:
+        """The names of files that are on disk and should be in memory, or the other way round."""
+        there = {name: os.path.join(self.secrets_dir, name) for name in files}
+        return sorted(
+            name
+            for name, path in there.items()
+            if os.path.lexists(path) and os.path.islink(path) != bool(self.memory_dir)
+        )
 
     def write_user_secrets(self, files: Mapping[str, str]) -> None:
         """Set what the user gave: each file is replaced as a whole, and those without a value are removed.
@@ -102,11 +120,19 @@ class SecretsStore:
         :param files: values by file name, without mistakes.
         """
         found = self.user_secrets()
-        for name in sorted(set(found) - set(files)):
-            os.unlink(os.path.join(self.secrets_dir, name))
+        names = os.listdir(self.secrets_dir) if os.path.isdir(self.secrets_dir) else []
+        for name in sorted(set(names) - set(files) - set(OWN_FILES)):
+            self._remove(name)
+        misplaced = self.misplaced(files)
         for name, text in files.items():
-            if found.get(name) != text:
-                self._write_secret(os.path.join(self.secrets_dir, name), text)
+            if found.get(name) == text and name not in misplaced:
+                continue
+            path = os.path.join(self.secrets_dir, name)
+            if self.memory_dir:
+                self._write_secret(os.path.join(self.memory_dir, name), text)
+                write_link(path, f"{MEMORY_PATH}/{name}")
+            else:
+                self._write_secret(path, text)
 
     def network(self) -> str:
         """The network file's text; empty where there is none."""
@@ -157,10 +183,21 @@ class SecretsStore:
     def purge(self) -> None:
         """Remove all of it."""
         try:
-            if self.exists:
-                shutil.rmtree(self.path)
+            for path in (self.path, self.memory_dir):
+                if path and os.path.isdir(path):
+                    shutil.rmtree(path)
         except OSError as error:
-            raise WorkspacesError(f"{self.path} cannot be removed: {error.strerror}.") from error
+            raise WorkspacesError(f"{path} cannot be removed: {error.strerror}.") from error
+
+    def _place(self, name: str) -> str:
+        """Where the value of a secret is."""
+        path = os.path.join(self.secrets_dir, name)
+        return os.path.join(self.memory_dir, name) if self.memory_dir and os.path.islink(path) else path
+
+    def _remove(self, name: str) -> None:
+        for path in {self._place(name), os.path.join(self.secrets_dir, name)}:
+            if os.path.lexists(path):
+                os.unlink(path)
 
     def _write_secret(self, path: str, text: str) -> None:
         self._ensure_directories()
@@ -172,8 +209,26 @@ class SecretsStore:
                 os.makedirs(path, mode=0o755, exist_ok=True)
             _directory(self.path, 0o700, None)
             _directory(self.secrets_dir, 0o500, WORKSPACE_UID)
+            if self.memory_dir:
+                _own_directory(os.path.dirname(self.memory_dir))
+                _directory(self.memory_dir, 0o500, WORKSPACE_UID)
         except OSError as error:
-            raise WorkspacesError(f"{self.path} cannot be made: {error.strerror}. {ROOT_HINT}") from error
+            raise WorkspacesError(
+                f"{error.filename or self.path} cannot be made: {error.strerror}. {ROOT_HINT}"
+            ) from error
+
+
+def _own_directory(path: str) -> None:
+    """Make a directory where anybody may make one, and see that nobody did.
+
+    :raises WorkspacesError: it is somebody else's.
+    """
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise WorkspacesError(
+            f"{path} is not this user's own directory, or others may write there: look who made it, and remove it."
+        )
 
 
 def _directory(path: str, mode: int, uid: Optional[int]) -> None:

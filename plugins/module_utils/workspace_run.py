@@ -44,6 +44,7 @@ class FleetSettings:
     :ivar network: what the user set about proxies, mirrors and CA, as the network file's text.
     :ivar port_range: where free host ports are chosen.
     :ivar secrets: values by workspace and file name; None leaves what there is.
+    :ivar memory: the folder in memory for them; empty where they are to be on disk.
     :ivar canary: how many of those that change go first, alone.
     :ivar max_failures: after how many no other is begun; 0 for never.
     :ivar wake: names of workspaces that the idle policy may have stopped and that somebody asks for.
@@ -58,6 +59,7 @@ class FleetSettings:
     rollout: RolloutSettings
     check_mode: bool
     secrets: Optional[Mapping[str, Mapping[str, str]]] = None
+    memory: str = ""
     canary: int = 0
     max_failures: int = 0
     wake: Sequence[str] = ()
@@ -222,7 +224,8 @@ class WorkspaceRun:
         key = item.store.password() or secrets.token_hex()
         context = self._context
         network = self._settings.network
-        settings = Settings(context.cpus, image.id, item.store.secrets_dir, key, network, context.gpus)
+        store = item.store
+        settings = Settings(context.cpus, image.id, store.secrets_dir, key, network, context.gpus, store.memory_dir)
         return build(item.entry, item.ports, settings)
 
     def _image(self) -> Image:

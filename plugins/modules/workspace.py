@@ -271,6 +271,15 @@ options:
         files that it does not name are removed, also those of workspaces that it does not name.
       - The values are in no result, diff or log, and not in what the engine tells about the container.
     type: dict
+  secrets_in:
+    description:
+      - Where the host keeps the files of O(secrets). In V(memory) they are on no disk, and gone when the host is
+        started anew, until the next run gives them again. On V(disk) they outlive that, and only root and the
+        workspace's user can read them.
+      - The workspace's password is always on disk. A change of this option makes new containers.
+    type: str
+    choices: [memory, disk]
+    default: memory
   state_dir:
     description: Directory on the host for secrets, ports and the lock.
     type: path
@@ -512,6 +521,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import F
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan import make_plan, plan_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_run import pool_entries
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
@@ -596,6 +606,7 @@ def argument_spec() -> dict[str, Any]:
         "environments": {"type": "str", "no_log": True},
         "secrets": {"type": "dict", "no_log": True},
         "secret_values": {"type": "str", "no_log": True},
+        "secrets_in": {"type": "str", "choices": ["memory", "disk"], "default": "memory", "no_log": False},
         "progress": {"type": "bool", "default": True},
         "only_unchanged": {"type": "bool", "default": False},
         "log_path": {"type": "path"},
@@ -628,6 +639,7 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         rollout=RolloutSettings(parameters["health_timeout"], parameters["stop_timeout"]),
         check_mode=module.check_mode,
         secrets=json.loads(parameters["secret_values"]) if parameters["secret_values"] else parameters["secrets"],
+        memory=memory_folder(parameters["state_dir"]) if parameters["secrets_in"] == "memory" else "",
         canary=parameters["canary"],
         max_failures=parameters["max_failures"],
         wake=parameters["wake"],

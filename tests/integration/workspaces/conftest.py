@@ -20,6 +20,7 @@ from typing import Any, Optional
 
 import docker
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 
 ENTRYPOINT = """#!/bin/sh
 trap 'echo stopping; exit 0' TERM
@@ -30,6 +31,7 @@ echo "mode ${MODE:-healthy}"
 [ "$MODE" = late ] && { sleep 4; exit 3; }
 mkdir -p /srv && echo "${MODE:-healthy} ${TEXT:-}" > /srv/index.html
 httpd -f -p 4096 -h /srv &
+[ "$MODE" = busy ] && { while :; do :; done & }
 wait
 """
 
@@ -136,8 +138,13 @@ class Host:
         """What workspace_info says of these."""
         return list(self.call("workspace_info", names=list(names), state_dir=str(self.state_dir))["workspaces"])
 
+    def secret(self, name: str, file: str) -> Path:
+        """Where the host has a file of the user's secrets."""
+        return Path(memory_folder(str(self.state_dir))) / self.name(name) / file
+
     def clean(self) -> None:
-        """Remove every container, network and volume with the prefix."""
+        """Remove every container, network and volume with the prefix, and what is in memory."""
+        shutil.rmtree(memory_folder(str(self.state_dir)), ignore_errors=True)
         for container in self.client.api.containers(all=True, filters={"name": f"codeopen-{self.prefix}-"}):
             self.client.api.remove_container(container["Id"], force=True, v=True)
         for network in self.client.api.networks(names=[f"codeopen-owner-{self.prefix}"]):

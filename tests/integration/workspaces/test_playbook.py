@@ -132,3 +132,29 @@ def test_a_missing_ca_bundle_and_a_misspelt_key_are_named(host: Host, tmp_path: 
     assert "network.ca_bundle: /no/such.pem on the controller cannot be read" in missing.stdout + missing.stderr
     misspelt = play(host, tmp_path, dict(task, network={"htp_proxy": "x"}))
     assert "did you mean 'http_proxy'" in misspelt.stdout + misspelt.stderr
+
+
+def test_secrets_in_memory_are_on_no_disk_and_come_back_after_the_hosts_start(host: Host) -> None:
+    entry, secrets = host.entry("a"), {host.name("a"): {"token": "hush-memory"}}
+    path, name = "/run/codeopen/secrets/token", f"codeopen-{host.name('a')}"
+    container_of = host.client.containers.get
+    assert host.ok(entry, secrets=secrets)["workspaces"][0]["action"] == "create"
+    assert not host.ok(entry, secrets=secrets)["changed"]
+    assert container_of(name).exec_run(f"cat {path}").output == b"hush-memory"
+    assert not any(b"hush-memory" in file.read_bytes() for file in host.state_dir.rglob("*") if file.is_file())
+    # What a reboot does: memory is empty, and the engine starts the container by itself.
+    container_of(name).stop(timeout=1)
+    shutil.rmtree(host.secret("a", "token").parent)
+    container_of(name).start()
+    assert container_of(name).exec_run(f"cat {path}").exit_code != 0
+    told = host.ok(entry, secrets=secrets, check_mode=True)["workspaces"][0]
+    done = host.ok(entry, secrets=secrets)["workspaces"][0]
+    assert (told["action"], done["action"]) == ("apply", "apply")
+    assert container_of(name).exec_run(f"cat {path}").output == b"hush-memory"
+    assert container_of(name).exec_run(["sh", "-c", f"echo x >{path}"]).exit_code != 0
+    # On disk, they stay.
+    on_disk = {"secrets": secrets, "secrets_in": "disk"}
+    assert host.ok(entry, check_mode=True, **on_disk)["workspaces"][0]["action"] == "update"
+    assert host.ok(entry, **on_disk)["workspaces"][0]["action"] == "update"
+    assert not host.ok(entry, **on_disk)["changed"]
+    assert container_of(name).exec_run(f"cat {path}").output == b"hush-memory"

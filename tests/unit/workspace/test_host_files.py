@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import (
     KEYS,
     file_text,
@@ -102,6 +104,80 @@ def test_user_secrets_are_replaced_and_removed_beside_the_collections_own(tmp_pa
     assert (before.st_mode & 0o777, before.st_uid) == (0o400, 1000)
     store.write_user_secrets({})
     assert sorted(os.listdir(store.secrets_dir)) == ["password"]
+
+
+@as_root
+def test_user_secrets_in_memory_are_links_and_move_to_disk_and_back(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    in_memory, on_disk = SecretsStore(str(tmp_path), "demo", str(memory)), SecretsStore(str(tmp_path), "demo")
+    in_memory.ensure_password()
+    files = {"token": "1", "key": "2"}
+    in_memory.write_user_secrets(files)
+    place = Path(in_memory.secrets_dir, "token")
+    assert os.readlink(place) == "/run/codeopen/secrets-in-memory/token"
+    assert not Path(in_memory.secrets_dir, "password").is_symlink()
+    value = memory / "demo/token"
+    assert (value.read_text(), value.stat().st_mode & 0o777, value.stat().st_uid) == ("1", 0o400, 1000)
+    assert (value.parent.stat().st_mode & 0o777, value.parent.stat().st_uid) == (0o500, 1000)
+    assert (in_memory.user_secrets(), in_memory.misplaced(files)) == (files, [])
+    # A reboot, after which the engine makes the folder as root's.
+    shutil.rmtree(memory)
+    (memory / "demo").mkdir(parents=True)
+    assert in_memory.user_secrets() == {}
+    in_memory.write_user_secrets(files)
+    assert in_memory.user_secrets() == files
+    assert (value.parent.stat().st_mode & 0o777, value.parent.stat().st_uid) == (0o500, 1000)
+    # And to disk.
+    assert on_disk.misplaced(files) == ["key", "token"]
+    on_disk.write_user_secrets(files)
+    assert (place.read_text(), place.is_symlink(), on_disk.misplaced(files)) == ("1", False, [])
+    assert in_memory.misplaced(files) == ["key", "token"]
+    in_memory.write_user_secrets({"token": "1"})
+    assert in_memory.user_secrets() == {"token": "1"}
+    assert sorted(os.listdir(in_memory.secrets_dir)) == ["password", "token"]
+    in_memory.write_user_secrets({})
+    assert (os.listdir(in_memory.secrets_dir), "token" in os.listdir(value.parent)) == (["password"], False)
+    in_memory.purge()
+    assert not value.parent.exists()
+
+
+@as_root
+@pytest.mark.parametrize("trap", ["owner", "mode", "link"])
+def test_a_folder_in_memory_that_somebody_else_made_is_refused(tmp_path: Path, trap: str) -> None:
+    memory, aim = tmp_path / "memory", tmp_path / "aim"
+    aim.mkdir()
+    if trap == "link":
+        memory.symlink_to(aim)
+    else:
+        memory.mkdir()
+        memory.chmod(0o777 if trap == "mode" else 0o755)
+        os.chown(memory, 1234 if trap == "owner" else 0, 0)
+    with pytest.raises(WorkspacesError, match=f"{memory} is not this user's own directory"):
+        SecretsStore(str(tmp_path), "demo", str(memory)).write_user_secrets({"token": "hush"})
+    assert list(aim.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mounts", "place"),
+    [
+        ("tmpfs /run tmpfs rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n", "/run/codeopen-"),
+        ("/dev/sda / ext4 rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n", "/dev/shm/codeopen-"),
+        ("tmpfs /run tmpfs rw 0 0\n/dev/sda /run ext4 rw 0 0\nshm /dev/shm tmpfs rw 0 0\n", "/dev/shm/codeopen-"),
+    ],
+)
+def test_the_place_in_memory_is_one(tmp_path: Path, mounts: str, place: str) -> None:
+    table = tmp_path / "mounts"
+    table.write_text(mounts)
+    one, other = (memory_folder(state_dir, str(table)) for state_dir in ("/var/lib/codeopen", "/srv/codeopen"))
+    assert one.startswith(place)
+    assert one != other
+
+
+def test_a_host_without_a_place_in_memory_is_told_what_to_do(tmp_path: Path) -> None:
+    table = tmp_path / "mounts"
+    table.write_text("/dev/sda / ext4 rw 0 0\n/dev/sda /run ext4 rw 0 0\n")
+    with pytest.raises(WorkspacesError, match=r"no file system in memory at /run or /dev/shm.*secrets_in: disk"):
+        memory_folder("/var/lib/codeopen", str(table))
 
 
 @pytest.mark.parametrize(

@@ -124,4 +124,4 @@ def test_check_mode_records_nothing(tmp_path: Path) -> None:
 def test_damaged_records_are_named(tmp_path: Path) -> None:
     Path(records_path(str(tmp_path))).write_text("no database at all, but long enough to be taken for one")
     with pytest.raises(WorkspacesError, match=r"records\.sqlite cannot be used: .*move it away"):
-        Journal(Records(str(tmp_path)))
+        Journal(Records(str(tmp_path))).state("demo")

@@ -1,0 +1,37 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a host keeps files in memory only: what is there is on no disk, and is gone when the host is started anew."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+
+# In this order; systemd has the first on tmpfs, and every host of containers the second.
+PLACES = ("/run", "/dev/shm")
+_IN_MEMORY = ("tmpfs", "ramfs")
+_MOUNTS = "/proc/self/mounts"
+
+
+def memory_folder(state_dir: str, mounts: str = _MOUNTS) -> str:
+    """The folder in memory that belongs to a state directory; it need not be there.
+
+    :param mounts: the kernel's table of mounts, proc_pid_mounts(5).
+    :raises WorkspacesError: the host has no such place.
+    """
+    try:
+        with open(mounts, encoding="utf-8") as stream:
+            rows = [line.split() for line in stream]
+    except OSError as error:
+        raise WorkspacesError(f"{mounts} cannot be read: {error.strerror}.") from error
+    # A later mount hides an earlier one at its place.
+    kinds = {row[1]: row[2] for row in rows}
+    for place in PLACES:
+        if kinds.get(place) in _IN_MEMORY:
+            return f"{place}/codeopen-{hashlib.sha256(state_dir.encode()).hexdigest()[:12]}"
+    raise WorkspacesError(
+        f"This host has no file system in memory at {' or '.join(PLACES)} to keep secrets in; "
+        "'secrets_in: disk' keeps them beside the workspace's password."
+    )
