@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ def make_repository(root: Path, work: Path, key: SigningKey) -> None:
     """Fill the empty folder ``root``; ``work`` is another one."""
     flat = root / "stable/deb/amd64"
     flat.mkdir(parents=True)
-    packages = [_package(work, version).rename(flat / f"{version}.deb") for version in VERSIONS]
+    packages = [Path(shutil.move(_package(work, version), flat / f"{version}.deb")) for version in VERSIONS]
     publish(flat, flat / "Packages", flat / "Release", packages, key)
     (root / "gpgkey").write_bytes(key.public())
 
