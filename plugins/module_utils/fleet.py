@@ -84,6 +84,7 @@ class Fleet:
     :param stop: set by whoever wants the run to end early.
     :param locks: None in check mode, which changes nothing.
     :ivar pending: whether it left off, because there is something to change.
+    :ivar unfinished: why it could not tidy up in the end; empty where it could.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Fleet:
         self._disks: Optional[DiskLimits] = None
         self._sleepers = Sleepers(client, settings.state_dir, settings.wake)
         self.pending = False
+        self.unfinished = ""
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Bring every workspace to its state; each has its own result, with ``error`` where it failed.
@@ -196,8 +198,15 @@ class Fleet:
         leaving = [run for run in runs if run.item.state == "absent"]
         self._in_parallel(leaving, WorkspaceRun.carry_out)
         self._roll_out([run for run in runs if run not in leaving])
-        if not changing:
-            return
+        if changing:
+            try:
+                self._tidy_up(leaving, locks)
+            except WorkspacesError as error:
+                # What became of the workspaces is to be told all the same.
+                self.unfinished = str(error)
+
+    def _tidy_up(self, leaving: Sequence[WorkspaceRun], locks: WorkspaceLocks) -> None:
+        """See to what the host keeps for all of them."""
         with locks.host():
             purged = [run.item.name for run in leaving if run.purges and not run.item.failed]
             if purged:

@@ -8,6 +8,7 @@ One object serves all threads of a run. SQLite's own journal leaves whole transa
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -68,10 +69,10 @@ class RecordTable:
             connection = sqlite3.connect(f"file:{self._path}?mode={mode}", uri=True, timeout=30)
             yield connection
         except (sqlite3.Error, OSError) as error:
-            raise WorkspacesError(
-                f"The record of workspaces {self._path} cannot be used: {error}. "
-                "If it is damaged, move it away: a new one is begun."
-            ) from error
+            hint = "If it is damaged, move it away: a new one is begun."
+            if "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
+                hint = "Make room there; the next run goes on."
+            raise WorkspacesError(f"The record of workspaces {self._path} cannot be used: {error}. {hint}") from error
         finally:
             if connection is not None:
                 connection.close()

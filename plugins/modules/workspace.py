@@ -627,8 +627,8 @@ def wished(parameters: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[
     return workspaces, pools
 
 
-def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str]:
-    """Bring the workspaces to their states and give their results, and the name of the run."""
+def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str, str]:
+    """Bring the workspaces to their states and give their results, the name of the run, and why it did not tidy up."""
     parameters = module.params
     settings = FleetSettings(
         state_dir=parameters["state_dir"],
@@ -650,7 +650,7 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
     try:
         workspaces += pool_entries(client, settings.state_dir, pools)
         if module.check_mode:
-            return Fleet(client, settings, Journal(None), stop, None).converge(workspaces), ""
+            return Fleet(client, settings, Journal(None), stop, None).converge(workspaces), "", ""
         with contextlib.ExitStack() as stack:
             tell = None
             if parameters["log_path"]:
@@ -667,20 +667,22 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
             results = fleet.converge(workspaces)
             if fleet.pending:
                 module.exit_json(changed=False, pending=True)
-            return results, journal.run
+            return results, journal.run, fleet.unfinished
     finally:
         client.close()
 
 
-def failure(results: list[dict[str, Any]], interrupted: bool) -> str:
-    """Give the message that names those that failed, empty where none did."""
+def failure(results: list[dict[str, Any]], interrupted: bool, unfinished: str) -> str:
+    """Give the message that names those that failed, and what else did; empty where nothing did."""
     failed = [result for result in results if "error" in result]
+    rest = f"What is tidied up in the end was left to the next run that changes something: {unfinished}"
     if not failed:
-        return ""
+        return rest if unfinished else ""
     names = ", ".join(result["name"] for result in failed)
     count = f"{len(failed)} of {len(results)} workspaces"
     head = f"Interrupted; {count} not done: {names}." if interrupted else f"{count} failed: {names}."
-    return "\n".join([head, *(f"Workspace '{result['name']}': {result['error']}" for result in failed)])
+    lines = [head, *(f"Workspace '{result['name']}': {result['error']}" for result in failed)]
+    return "\n".join([*lines, rest] if unfinished else lines)
 
 
 def main() -> None:
@@ -690,7 +692,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, frame: stop.set())
     try:
-        results, name = run(module, stop)
+        results, name, unfinished = run(module, stop)
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
     plan = make_plan(results)
@@ -712,7 +714,7 @@ def main() -> None:
         outcome["run"] = name
     if module.params["log_path"]:
         outcome["log_path"] = module.params["log_path"]
-    message = failure(results, stop.is_set())
+    message = failure(results, stop.is_set(), unfinished)
     if message:
         module.fail_json(msg=message, **outcome)
     module.exit_json(**outcome)
