@@ -31,8 +31,6 @@ COUNT = 50
 PACE = "--interval=60s --start-period=60s --start-interval=300ms"
 FIRST_PORT = 31000
 UNCHANGED_RUNS = 3
-# Often until it is healthy and seldom from then on, or the checks of a hundred containers would be all that is measured.
-TIMING = "--start-period=60s --start-interval=300ms --interval=120s"
 
 
 def load_helpers() -> Any:
@@ -83,8 +81,11 @@ class Playbooks:
         return taken
 
 
-def ours(image: str, prefix: str, state_dir: Path) -> dict[str, Any]:
-    """One task for all."""
+def ours(image: str, prefix: str, state_dir: Path, count: int = COUNT, text: str = "hello") -> dict[str, Any]:
+    """One task for all.
+
+    :param text: what the first is told.
+    """
     workspaces = [
         {
             "name": f"{prefix}-{number}",
@@ -93,14 +94,14 @@ def ours(image: str, prefix: str, state_dir: Path) -> dict[str, Any]:
             "memory": 64 * 1024 * 1024,
             "ports": [{"name": "web", "container": 4096, "host": FIRST_PORT + number}],
             "volumes": [{"name": "home", "path": "/home/developer"}],
-            "environment": {"TEXT": "hello"},
+            "environment": {"TEXT": "hello" if number else text},
         }
-        for number in range(COUNT)
+        for number in range(count)
     ]
     return {"codeopen.workspaces.workspace": {"workspaces": workspaces, "state_dir": str(state_dir)}}
 
 
-def theirs(image: str, prefix: str, state: str) -> dict[str, Any]:
+def theirs(image: str, prefix: str, state: str, count: int = COUNT) -> dict[str, Any]:
     """A loop over the same."""
     return {
         "community.docker.docker_container": {
@@ -119,7 +120,7 @@ def theirs(image: str, prefix: str, state: str) -> dict[str, Any]:
             "published_ports": [f"127.0.0.1:{{{{ {FIRST_PORT + 1000} + item }}}}:4096"],
             "mounts": [{"type": "volume", "source": f"{prefix}-loop-{{{{ item }}}}-home", "target": "/home/developer"}],
         },
-        "loop": f"{{{{ range({COUNT}) | list }}}}",
+        "loop": f"{{{{ range({count}) | list }}}}",
     }
 
 

@@ -40,6 +40,13 @@ GOALS = {
     "build_unchanged_ratio": Goal(5, at_least=True),
     "create_ratio": Goal(4, at_least=True),
     "unchanged_ratio": Goal(20, at_least=True),
+    "hundred_create_loop_ratio": Goal(5, at_least=True),
+    "hundred_create_compose_ratio": Goal(1, at_least=True),
+    "hundred_unchanged_loop_ratio": Goal(30, at_least=True),
+    "hundred_unchanged_compose_ratio": Goal(1, at_least=True),
+    "hundred_one_changed_more_seconds": Goal(3),
+    "three_hundred_growth_ratio": Goal(4.5),
+    "three_hundred_module_megabytes": Goal(200),
     "start_healthy_seconds": Goal(5),
     "base_image_megabytes": Goal(757),
 }
