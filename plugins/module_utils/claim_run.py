@@ -47,6 +47,7 @@ class ClaimSettings:
 
     :ivar owner: whose network the workspace comes into; where it is empty that stays as it is, and is the claimant's
         in the beginning.
+    :ivar memory: the folder in memory for secrets; empty where the host has none.
     :ivar lock_timeout: seconds to wait for another claim of the pool.
     """
 
@@ -55,6 +56,7 @@ class ClaimSettings:
     claimant: str
     owner: str
     purge: bool
+    memory: str
     lock_timeout: float
     rollout: RolloutSettings
     check_mode: bool
@@ -241,7 +243,7 @@ class Claims:
             Networks(self._client).remove_unused(locks.reserved_networks())
 
     def _rollout(self, member: Member) -> Rollout:
-        store = SecretsStore(self._settings.state_dir, member.name)
+        store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)
         return Rollout(
             self._client, member.name, store, self._settings.rollout, threading.Event(), self._journal, _no_checks
         )

@@ -147,9 +147,18 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.claim_run impo
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
+
+
+def in_memory(state_dir: str) -> str:
+    """Give the folder for secrets in memory, which a host whose secrets are on disk need not have."""
+    try:
+        return memory_folder(state_dir)
+    except WorkspacesError:
+        return ""
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -167,6 +176,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         state_dir=parameters["state_dir"],
         pool=parameters["pool"],
         purge=parameters["purge"],
+        memory=in_memory(parameters["state_dir"]),
         lock_timeout=parameters["lock_timeout"],
         rollout=RolloutSettings(parameters["health_timeout"], parameters["stop_timeout"]),
         check_mode=module.check_mode,
