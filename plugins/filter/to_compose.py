@@ -20,7 +20,7 @@ DOCUMENTATION = r"""
     - Passwords that the host does not have yet are made by the service C(codeopen_passwords), which runs before the
       workspaces and ends.
     - Put P(ansible.builtin.to_nice_yaml#filter) after it, or P(ansible.builtin.to_nice_json#filter), for the text.
-  positional: project, state_dir, external_volumes, host_cpus
+  positional: project, state_dir, external_volumes, host_cpus, memory
   options:
     _input:
       description: A plan, or its C(workspaces).
@@ -47,6 +47,13 @@ DOCUMENTATION = r"""
         V(0) leaves them as they are.
       type: int
       default: 0
+    memory:
+      description: >-
+        Where the host has files in memory, in which M(codeopen.workspaces.workspace) keeps secrets; V(/run), or
+        V(/dev/shm) where there is no systemd. Empty, workspaces get only what is in O(state_dir). So it is where
+        O(state_dir) is beside the Compose file.
+      type: str
+      default: /run
 """
 
 EXAMPLES = r"""
@@ -80,6 +87,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export import ExportSettings, to_project
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import PLACES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 
@@ -89,13 +97,14 @@ def to_compose(
     state_dir: str = DEFAULT_STATE_DIR,
     external_volumes: bool = False,
     host_cpus: int = 0,
+    memory: str = PLACES[0],
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     workspaces = plan.get("workspaces") if isinstance(plan, Mapping) else plan
     if not isinstance(workspaces, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in workspaces):
         raise AnsibleFilterError(f"expected a plan, or its workspaces; got {type(plan).__name__}")
     try:
-        return to_project(workspaces, ExportSettings(project, state_dir, external_volumes, int(host_cpus)))
+        return to_project(workspaces, ExportSettings(project, state_dir, external_volumes, int(host_cpus), memory))
     except WorkspacesError as error:
         raise AnsibleFilterError(str(error)) from error
 

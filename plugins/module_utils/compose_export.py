@@ -19,6 +19,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import contain
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_values import escape, format_bytes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files import TEMPORARY
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import PLACES, folder_at
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import is_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_IMAGE,
@@ -28,7 +29,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_WORKSPACE,
     container_name,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import PASSWORD_BYTES, WORKSPACE_UID
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
+    MEMORY_PATH,
+    PASSWORD_BYTES,
+    WORKSPACE_UID,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 # No workspace can be called so.
@@ -63,16 +68,24 @@ class ExportSettings:
     :ivar state_dir: where the host keeps the workspaces' secrets.
     :ivar external_volumes: whether the volumes are there already, and Compose is neither to make nor to remove them.
     :ivar host_cpus: how many CPUs the host has, 0 where that is not known.
+    :ivar memory: where the host has files in memory, and in them the users' secrets; empty where these are on disk.
     """
 
     project: str = "codeopen"
     state_dir: str = DEFAULT_STATE_DIR
     external_volumes: bool = False
     host_cpus: int = 0
+    memory: str = PLACES[0]
 
     def secrets_dir(self, workspace: str) -> str:
         """The directory of a workspace's secrets on the host."""
         return f"{self.state_dir.rstrip('/')}/workspaces/{workspace}/secrets"
+
+    def memory_dir(self, workspace: str) -> str:
+        """The directory of those of them that are in memory; empty where there are none."""
+        # It is called after the whole path, which is not known of one beside the Compose file.
+        known = self.memory and self.state_dir.startswith("/")
+        return f"{folder_at(self.memory, self.state_dir)}/{workspace}" if known else ""
 
 
 def to_project(workspaces: Sequence[Mapping[str, Any]], settings: ExportSettings) -> dict[str, Any]:
@@ -204,14 +217,16 @@ def _service_volumes(entry: Mapping[str, Any], settings: ExportSettings) -> list
     ]
     # Not as Compose's secrets, which are single files: those have to be there when the container is made, before the
     # passwords are, and stay as they were when it was started.
-    secrets = {
-        "type": "bind",
-        "source": settings.secrets_dir(str(entry["name"])),
-        "target": container_spec.SECRETS_PATH,
-        "read_only": True,
-        "bind": {"create_host_path": True},
-    }
-    return [*own, *(_mount(mount) for mount in entry.get("mounts") or []), secrets]
+    places = (
+        (settings.secrets_dir(str(entry["name"])), container_spec.SECRETS_PATH),
+        (settings.memory_dir(str(entry["name"])), MEMORY_PATH),
+    )
+    secrets = [
+        {"type": "bind", "source": source, "target": target, "read_only": True, "bind": {"create_host_path": True}}
+        for source, target in places
+        if source
+    ]
+    return [*own, *(_mount(mount) for mount in entry.get("mounts") or []), *secrets]
 
 
 def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:

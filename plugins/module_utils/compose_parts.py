@@ -16,8 +16,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import GpuError, parse
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+# The directories of a workspace's own secrets, by where they are mounted.
+_SECRETS = {SECRETS_PATH: r".*/workspaces/{}/secrets", MEMORY_PATH: r"/.*/codeopen-[0-9a-f]+/{}"}
 
 
 def ports_of(fields: Fields, resolution: Resolution) -> dict[str, Any]:
@@ -113,7 +116,8 @@ def mounts_of(fields: Fields, project: ComposeProject, name: str, resolution: Re
         except ValueError as error:
             fields.lose(place, str(error))
             continue
-        if found.target == SECRETS_PATH and source.endswith(f"/workspaces/{name}/secrets"):
+        secrets = _SECRETS.get(found.target)
+        if secrets and re.fullmatch(secrets.format(re.escape(name)), source):
             continue
         if found.target in own:
             wanted = volume_name(name, own[found.target])

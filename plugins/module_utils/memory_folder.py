@@ -15,6 +15,11 @@ _IN_MEMORY = ("tmpfs", "ramfs")
 _MOUNTS = "/proc/self/mounts"
 
 
+def folder_at(place: str, state_dir: str) -> str:
+    """The folder that belongs to a state directory, at one of the places."""
+    return f"{place}/codeopen-{hashlib.sha256(state_dir.encode()).hexdigest()[:12]}"
+
+
 def memory_folder(state_dir: str, mounts: str = _MOUNTS) -> str:
     """The folder in memory that belongs to a state directory; it need not be there.
 
@@ -30,7 +35,7 @@ def memory_folder(state_dir: str, mounts: str = _MOUNTS) -> str:
     kinds = {row[1]: row[2] for row in rows}
     for place in PLACES:
         if kinds.get(place) in _IN_MEMORY:
-            return f"{place}/codeopen-{hashlib.sha256(state_dir.encode()).hexdigest()[:12]}"
+            return folder_at(place, state_dir)
     raise WorkspacesError(
         f"This host has no file system in memory at {' or '.join(PLACES)} to keep secrets in; "
         "'secrets_in: disk' keeps them beside the workspace's password."

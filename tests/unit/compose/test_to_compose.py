@@ -70,6 +70,10 @@ def test_the_whole_service_of_a_workspace(compose: Any) -> None:
                 "type": "bind", "source": "/var/lib/codeopen/workspaces/demo/secrets", "target": "/run/codeopen/secrets",
                 "read_only": True, "bind": {"create_host_path": True},
             },
+            {
+                "type": "bind", "source": "/run/codeopen-9ad1d4f33940/demo", "target": "/run/codeopen/secrets-in-memory",
+                "read_only": True, "bind": {"create_host_path": True},
+            },
         ],
         "ulimits": {"nofile": {"soft": 5000, "hard": 5000}},
         "x-codeopen-checks": [{"http": "opencode", "status": 401}],
@@ -136,6 +140,11 @@ def test_settings_of_the_host(compose: Any) -> None:
     assert project["services"]["demo"]["cpus"] == 2.0
     assert project["services"]["demo"]["volumes"][-1]["source"] == "./state/workspaces/demo/secrets"
     assert project["services"]["codeopen_passwords"]["volumes"][0]["source"] == "./state/workspaces/demo/secrets"
+
+
+def test_secrets_that_are_on_disk(compose: Any) -> None:
+    volumes = compose.project(DEMO, memory="")["services"]["demo"]["volumes"]
+    assert volumes[-1]["target"] == "/run/codeopen/secrets"
 
 
 def test_mistakes_are_refused(compose: Any) -> None:
