@@ -195,9 +195,10 @@ class SecretsStore:
         return os.path.join(self.memory_dir, name) if self.memory_dir and os.path.islink(path) else path
 
     def _remove(self, name: str) -> None:
-        for path in {self._place(name), os.path.join(self.secrets_dir, name)}:
-            if os.path.lexists(path):
-                os.unlink(path)
+        value, path = self._place(name), os.path.join(self.secrets_dir, name)
+        if value != path and os.path.exists(value):
+            os.unlink(value)
+        os.unlink(path)
 
     def _write_secret(self, path: str, text: str) -> None:
         self._ensure_directories()

@@ -27,8 +27,9 @@ pytestmark = pytest.mark.engine
 
 def pass_by(host: Host, seconds: float) -> None:
     """Let time go by: the last look is so many seconds older than it was."""
-    with contextlib.closing(sqlite3.connect(records_path(str(host.state_dir)))) as connection, connection:
+    with contextlib.closing(sqlite3.connect(records_path(str(host.state_dir)))) as connection:
         connection.execute("UPDATE looks SET moment = moment - ?", (seconds,))
+        connection.commit()
 
 
 def look(host: Host, *names: str, **options: Any) -> dict[str, Any]:

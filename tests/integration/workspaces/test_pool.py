@@ -212,8 +212,9 @@ def test_idle_ones_sleep_when_they_are_claimed_and_wake_with_a_claim(host: Host)
     for stopped in (False, True):
         seen = host.call("workspace_idle", state_dir=str(host.state_dir), stop_timeout=3, names=both)
         assert [(item["name"], item["stopped"]) for item in seen["workspaces"]] == [(host.name("p-1"), stopped)]
-        with contextlib.closing(sqlite3.connect(records_path(str(host.state_dir)))) as connection, connection:
+        with contextlib.closing(sqlite3.connect(records_path(str(host.state_dir)))) as connection:
             connection.execute("UPDATE looks SET moment = moment - 90")
+            connection.commit()
     woken = claim(host, "ada")
     assert (woken["changed"], woken["name"]) == (True, host.name("p-1"))
     assert get(woken["urls"]["web"]) == "healthy"

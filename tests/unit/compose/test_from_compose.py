@@ -109,7 +109,10 @@ def test_a_file_that_somebody_wrote(compose: Any) -> None:
         ({"gpus": [{"count": -1}]}, {"gpus": "all"}),
         ({"gpus": [{"driver": "amd", "count": 1}]}, {}),
         ({"volumes": [{"type": "tmpfs", "target": "/tmp"}, "/anonymous", "/etc:/host"]}, {}),
-        ({"volumes": [{"type": "bind", "source": "/srv/a", "target": "/a", "bind": {"propagation": "shared"}}]}, {"mounts": [{"source": "/srv/a", "target": "/a"}]}),
+        (
+            {"volumes": [{"type": "bind", "source": "/srv/a", "target": "/a", "bind": {"propagation": "shared"}}]},
+            {"mounts": [{"source": "/srv/a", "target": "/a"}]},
+        ),
         ({"volumes": ["cache:/cache"]}, {"mounts": [{"source": "p_cache", "target": "/cache"}]}),
     ],
 )  # fmt: skip
