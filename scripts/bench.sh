@@ -3,4 +3,5 @@
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "$0")/environment.sh"
+scripts/compose.sh
 exec python tests/bench/run.py "$@"

@@ -24,6 +24,7 @@ from typing import Any
 import docker
 from bench_fleet import FIRST_PORT, PACE, UNCHANGED_RUNS, Playbooks, load_helpers, ours, remove, theirs
 
+ROOT = Path(__file__).resolve().parents[2]
 COUNT = 100
 MANY = 300
 MODULE = "ansible_collections.codeopen.workspaces.plugins.modules.workspace"
@@ -56,10 +57,10 @@ def compose_file(image: str, prefix: str) -> dict[str, Any]:
 
 
 def compose(path: Path, *command: str) -> float:
-    """How long a command of Compose takes."""
+    """How long a command of Compose takes; the one that scripts/compose.sh fetches."""
     begin = time.perf_counter()
     subprocess.run(
-        ["docker", "compose", "--file", str(path), "--progress", "quiet", *command],
+        [str(ROOT / ".build/compose/docker-compose"), "--file", str(path), "--progress", "quiet", *command],
         check=True,
         stdout=sys.stderr,
         stdin=subprocess.DEVNULL,

@@ -55,7 +55,7 @@ class Compose:
 
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
-    assert SCHEMA.exists(), f"{SCHEMA} is missing: run scripts/test-packages.sh"
+    assert SCHEMA.exists(), f"{SCHEMA} is missing: run scripts/compose.sh"
     found: dict[str, Any] = json.loads(SCHEMA.read_text())
     return found
 
