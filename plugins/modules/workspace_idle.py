@@ -50,9 +50,9 @@ options:
   cpu_percent:
     description:
       - How much of one CPU, on average since the last look, a workspace may use and count as idle.
-      - The services and health checks of a workspace that nobody uses need about 1 percent.
+      - The services and health checks of a workspace that nobody uses need about 2 percent.
     type: float
-    default: 4
+    default: 5
   stop_timeout:
     description: Seconds that a container may take to stop before it is killed.
     type: int
@@ -164,7 +164,7 @@ def main() -> None:
         argument_spec={
             "names": {"type": "list", "elements": "str", "default": []},
             "after": {"type": "int", "default": 0},
-            "cpu_percent": {"type": "float", "default": 4},
+            "cpu_percent": {"type": "float", "default": 5},
             "stop_timeout": {"type": "int", "default": 10},
             "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
             "docker_host": {"type": "str"},
