@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from .conftest import Host
 
 pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +222,27 @@ def test_idle_ones_sleep_when_they_are_claimed_and_wake_with_a_claim(host: Host)
     woken = claim(host, "ada")
     assert (woken["changed"], woken["name"]) == (True, host.name("p-1"))
     assert get(woken["urls"]["web"]) == "healthy"
+
+
+def test_variables_of_a_pool_are_not_in_the_output(host: Host, tmp_path: Path) -> None:
+    task = {
+        "workspaces": [], "pools": [pool(host, 1, environment={"TEXT": "hush-text"})],
+        "state_dir": str(host.state_dir), "stop_timeout": 3,
+    }  # fmt: skip
+    tasks = [{"name": "Converge", "codeopen.workspaces.workspace": task}]
+    plays = [{"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
+    playbook = tmp_path / "playbook.yml"
+    playbook.write_text(json.dumps(plays))
+    command = shutil.which("ansible-playbook")
+    assert command is not None
+    options = ["-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", "-vvv", "--diff"]
+    environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1")
+    done = subprocess.run(
+        [command, *options, str(playbook)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert "changed=1" in done.stdout, done.stdout
+    assert "hush" not in done.stdout + done.stderr
+    assert "TEXT=hush-text" in (host.container("p-1") or {})["Config"]["Env"]
 
 
 def test_unknown_pools_and_bad_names(host: Host) -> None:
