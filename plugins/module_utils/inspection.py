@@ -13,6 +13,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.drift import d
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_report import services
+from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_IMAGE,
     LABEL_RECIPE,
@@ -42,6 +43,7 @@ class Inspector:
         self._history = history
         self._records = Records(state_dir)
         self.recorded = self._records.last_states()
+        self._asleep = IdleRecords(state_dir).asleep()
 
     def lost(self, workspace: str) -> dict[str, Any]:
         """What is known about a workspace that the engine has no container of."""
@@ -63,6 +65,8 @@ class Inspector:
         told: dict[str, Any] = {
             "name": workspace,
             "state": self._state(workspace, container, details["State"]),
+            "asleep": details["State"]["Status"] == "exited"
+            and self._asleep.get(workspace) == (container.id, str(details["State"]["StartedAt"])),
             "health": container.health,
             "services": _services(details["State"]),
             "updating": observed.previous is not None,

@@ -76,6 +76,10 @@ workspaces:
       returned: always
       type: str
       sample: running
+    asleep:
+      description: Whether M(codeopen.workspaces.workspace_idle) stopped it, and nobody started it since then.
+      returned: unless it is lost
+      type: bool
     health:
       description:
         - What its health check says, V(healthy), V(unhealthy) or V(starting).

@@ -84,7 +84,8 @@ def test_an_idle_workspace_is_sent_to_sleep_and_wakes_on_request(host: Host) -> 
     assert (done["changed"], only(done)["stopped"]) == (True, True)
     assert (host.container("one") or {})["State"]["Status"] == "exited"
     (info,) = host.info(entry["name"])
-    assert (info["state"], info["history"][0]["cause"]) == ("stopped", "idle for 20 minutes")
+    assert (info["state"], info["asleep"]) == ("stopped", True)
+    assert info["history"][0]["cause"] == "idle for 20 minutes"
     assert (info["history"][0]["run"], info["history"][0]["from"]) == (done["run"], "running")
     assert look(host)["workspaces"] == []
 
@@ -96,6 +97,7 @@ def test_an_idle_workspace_is_sent_to_sleep_and_wakes_on_request(host: Host) -> 
     assert (woken["action"], woken["state"]) == ("start", "started")
     with urllib.request.urlopen(woken["urls"]["web"], timeout=10) as answer:
         assert answer.read().strip() == b"healthy"
+    assert not host.info(entry["name"])[0]["asleep"]
     # It is idle anew from now on.
     assert only(look(host))["idle_seconds"] == 0
     assert not host.ok(entry)["changed"]
@@ -195,6 +197,7 @@ def test_what_was_not_sent_to_sleep_is_started_as_ever(host: Host, how: str) -> 
     if how == "stopped by hand":
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
         subprocess.run(["docker", "stop", "--time", "1", name], check=True, capture_output=True)
+        assert not host.info(entry["name"])[0]["asleep"]
     elif how == "crashed":
         subprocess.run(["docker", "start", name], check=True, capture_output=True)
         subprocess.run(["docker", "kill", name], check=True, capture_output=True)
