@@ -10,7 +10,7 @@ import pathlib
 
 import pytest
 from apt_repository import SigningKey, publish
-from host_machine import converge, docker, running_host
+from host_machine import converge, docker, inventory_of, run_engine, running_host
 
 STAND_INS = pathlib.Path(__file__).parent / "stand_ins"
 REPOSITORY_PORT = 8042
@@ -26,7 +26,7 @@ def signing_key(tmp_path_factory):
 def debian12(playbook, tmp_path_factory):
     """A host of Debian 12 without an init, with the engine that the role installed."""
     with running_host("bookworm", systemd=False) as host:
-        host.converged = converge(playbook, tmp_path_factory.mktemp("debian12"), [host])
+        host.installed = run_engine(playbook, inventory_of([host], tmp_path_factory.mktemp("debian12")))
         yield host
 
 

@@ -148,20 +148,28 @@ class Converged:
     second: object
 
 
-def converge(playbook, folder, hosts):
-    """Run the role engine three times on all hosts at once."""
+def inventory_of(hosts, folder):
+    """Write an inventory of these hosts; its path."""
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"codeopen": {"hosts": {host.name: host.variables for host in hosts}}}))
+    return inventory
+
+
+def run_engine(playbook, inventory, *arguments):
+    """Run the role engine; what it did."""
+    done = playbook("engine", *arguments, inventory=inventory)
+    assert done.status == 0, done.output
+    return done
+
+
+def converge(playbook, folder, hosts):
+    """Run the role engine three times on all hosts at once."""
+    inventory = inventory_of(hosts, folder)
 
     def packages():
         return {host.name: host.packages() for host in hosts}
 
-    def run(*arguments):
-        done = playbook("engine", *arguments, inventory=inventory)
-        assert done.status == 0, done.output
-        return done
-
     before = packages()
-    check = run("--check")
+    check = run_engine(playbook, inventory, "--check")
     after_check = packages()
-    return Converged(before, check, after_check, run(), run())
+    return Converged(before, check, after_check, run_engine(playbook, inventory), run_engine(playbook, inventory))

@@ -8,27 +8,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from host_machine import docker
+from host_machine import docker, inventory_of, running_host
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(params=["debian12", *(pytest.param(name, marks=pytest.mark.hosts) for name in ("debian13", "docker_source"))])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.hosts) for name in ("debian13", "docker_source")])
 def fresh(request):
-    """A host that was bare before the role ran."""
+    """A host that was bare before the role ran. Molecule's scenarios show the same of Debian 12."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def inventory(tmp_path):
     """Writes an inventory of one host; its path."""
-
-    def _inventory(host):
-        path = tmp_path / "hosts.json"
-        path.write_text(json.dumps({"codeopen": {"hosts": {host.name: host.variables}}}))
-        return path
-
-    return _inventory
+    return lambda host: inventory_of([host], tmp_path)
 
 
 def test_a_fit_engine_is_left_alone(playbook):
@@ -115,7 +109,7 @@ def test_an_engine_is_started_where_neither_systemd_nor_its_init_script_can(play
 def test_the_engine_is_hardened_before_it_runs(debian12):
     info = json.loads(debian12.sh("docker info --format '{{json .}}'"))
     # Other modules change the file later; what stays is what the first run wrote.
-    assert "Merge the settings into the engine's configuration" in debian12.converged.first.output
+    assert "Merge the settings into the engine's configuration" in debian12.installed.output
     assert info["LoggingDriver"] == "json-file"
     assert "codeopen-engine.rules" in debian12.sh("ls /etc/audit/rules.d")
     assert debian12.sh("stat --format '%a %U:%G' /run/docker.sock") == "660 root:docker"
@@ -145,6 +139,20 @@ def test_settings_reach_the_running_engine_and_stay(playbook, inventory, debian1
     assert "stand-in" in debian13.read("/etc/docker/certs.d/registry.example.org:5443/ca.crt")
     second = playbook("engine", variables=variables, inventory=inventory(debian13))
     assert second.count("changed", debian13.name) == 0, second.output
+
+
+@pytest.mark.hosts
+def test_a_package_repository_that_is_not_reached_is_named_and_the_next_run_finishes(playbook, inventory):
+    with running_host("trixie", systemd=False) as host:
+        host.sh("mv /etc/apt/sources.list /srv && echo 'deb http://127.0.0.1:9/debian trixie main' >/etc/apt/sources.list")
+        run = playbook("engine", inventory=inventory(host))
+        assert run.status != 0
+        assert "http://127.0.0.1:9/debian" in " ".join(run.output.split())
+        assert host.sh("dpkg-query --show docker.io", check=False) == ""
+        host.sh("mv /srv/sources.list /etc/apt")
+        # The engine is the role's own all the same, so it is configured.
+        assert playbook("engine", inventory=inventory(host)).status == 0
+        assert host.sh("docker info --format '{{.LiveRestoreEnabled}}'") == "true"
 
 
 def test_a_system_that_is_not_known_is_refused_with_those_that_are(playbook, inventory, debian12):

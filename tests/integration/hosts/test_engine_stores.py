@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from host_machine import inventory_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.hosts]
 
@@ -20,8 +21,7 @@ def info(host, template):
 def engine_with(playbook, debian12, tmp_path):
     """Sets up the engine of the host of Debian 12 with further variables; in the end it is as it was."""
     host = debian12
-    path = tmp_path / "hosts.json"
-    path.write_text(json.dumps({"codeopen": {"hosts": {host.name: host.variables}}}))
+    path = inventory_of([host], tmp_path)
     before = (info(host, ".SecurityOptions"), info(host, ".Driver"))
 
     def _engine_with(**variables):

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 import secrets
 import time
 
 import pytest
-from host_machine import docker
+from host_machine import docker, inventory_of
 from neighbours import client, fetch
 
 pytestmark = pytest.mark.engine
@@ -115,6 +114,7 @@ def test_the_listed_reach_it_and_nobody_else_and_what_is_inside_goes_on(shop, fr
     assert not host.module("published_ports", state="absent")["changed"]
 
 
+@pytest.mark.hosts
 def test_another_port_than_the_listed_is_closed(guarded, friend):
     host, address = guarded, address_of(guarded)
     # The container's own port, 80, is none of the host's.
@@ -125,6 +125,7 @@ def test_another_port_than_the_listed_is_closed(guarded, friend):
     assert not friend.reaches(address)
 
 
+@pytest.mark.hosts
 def test_an_empty_list_lets_in_nobody_and_a_network_all_of_it(guarded, friend, stranger):
     host, address = guarded, address_of(guarded)
     assert host.module("published_ports", allow=[])["changed"]
@@ -162,6 +163,7 @@ def test_check_mode_tells_all_and_does_nothing(shop, friend):
     assert filters(host) == before
 
 
+@pytest.mark.hosts
 def test_who_is_taken_from_the_list_is_cut_off_at_once(guarded, friend):
     host = guarded
     web(host, "lines", "--publish 0.0.0.0:8090:80", command=LINES)
@@ -184,6 +186,7 @@ def test_who_is_taken_from_the_list_is_cut_off_at_once(guarded, friend):
         host.sh("docker rm --force lines")
 
 
+@pytest.mark.hosts
 def test_a_neighbour_does_not_come_past_the_published_port(shop, friend):
     host = shop
     inner = web_address(host)
@@ -216,6 +219,7 @@ def test_rules_of_others_stay_and_come_after_ours(guarded, friend, stranger):
         host.sh("iptables -D DOCKER-USER -p tcp --dport 80 -j ACCEPT")
 
 
+@pytest.mark.hosts
 def test_the_engines_restart_keeps_it(guarded, friend, stranger):
     host, address = guarded, address_of(guarded)
     pid = host.sh("cat /var/run/docker.pid")
@@ -280,6 +284,7 @@ def test_mistakes_are_told_all_at_once_and_nothing_is_touched(guarded):
     assert filters(host) == before
 
 
+@pytest.mark.hosts
 def test_an_engine_that_does_not_filter_is_named(shop):
     host = shop
     host.sh("iptables -D FORWARD -j DOCKER-USER")
@@ -292,6 +297,7 @@ def test_an_engine_that_does_not_filter_is_named(shop):
         host.sh("iptables -I FORWARD -j DOCKER-USER")
 
 
+@pytest.mark.hosts
 def test_a_missing_iptables_is_named(shop):
     host = shop
     host.sh("mv /usr/sbin/iptables /usr/sbin/iptables.away")
@@ -304,6 +310,7 @@ def test_a_missing_iptables_is_named(shop):
         host.sh("mv /usr/sbin/iptables.away /usr/sbin/iptables")
 
 
+@pytest.mark.hosts
 def test_a_bridge_that_leads_outside_is_refused(shop):
     done = shop.module("published_ports", interfaces=["docker0", "eth+"])
     assert done["failed"]
@@ -335,8 +342,7 @@ def test_the_userland_proxy_is_warned_of(shop):
 @pytest.mark.hosts
 def test_the_role_does_it_and_leaves_it_alone_where_it_is_not_asked(playbook, tmp_path, shop, friend, stranger):
     host, address = shop, address_of(shop)
-    inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps({"codeopen": {"hosts": {host.name: host.variables}}}))
+    inventory = inventory_of([host], tmp_path)
 
     def engine(*arguments, **variables):
         done = playbook("engine", *arguments, variables={"engine_configure": "never", **variables}, inventory=inventory)
