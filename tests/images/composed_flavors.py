@@ -1,16 +1,17 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of composed flavors share: their images, and a small piece of work in each language."""
+"""What the tests of composed flavors and presets share: their images, and a small piece of work in each language."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
-from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import find_catalogue, plan_from_files
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 from running_workspace import RunningWorkspace, docker
 
 COMMANDS = {
@@ -18,21 +19,32 @@ COMMANDS = {
     "python": "python pip uv poetry jupyter ipython pytest black ruff gcc",
     "go": "go gofmt gopls golangci-lint air dlv",
     "rust": "rustc cargo cargo-clippy rustfmt rust-analyzer cargo-nextest cargo-audit cargo-deny sccache mold",
+    "ai-tools": "copilot",
+    "cloud": "aws az terraform kubectl",
+    "code-server": "code-server",
+    "databases": "psql redis-cli mongosh mysql sqlite3",
+    "docker": "docker dockerd",
+    "kubernetes": "kubectl helm k9s stern dive",
+    "security": "trivy gitleaks hadolint age age-keygen sops mkcert cosign",
+    "ssh": "sftp",
+    "toolbox": "zsh starship tmux vim nvim delta difft lazygit gh yq fzf fd bat eza tree glow just direnv http wget"
+    " shellcheck shfmt procs dust duf btop htop protoc grpcurl act mise make g++ 7z zstd lz4 brotli cpio bsdtar",
 }
 
 
-def image_of_flavor(flavor: str) -> str:
-    """Give the image of a composed flavor as the builder made it of what its parts are now, or skip.
+def planned(**wish: str) -> dict[str, Any]:
+    """Give the plan's workspace of a flavor or preset whose image the builder made of what its parts are now, or skip.
 
-    With ``CODEOPEN_REQUIRE_IMAGES=1`` a missing image fails.
+    Tools that the image was made without are left out of the plan too. With ``CODEOPEN_REQUIRE_IMAGES=1`` a missing
+    image fails.
     """
-    catalogue = find_catalogue()
-    name = f"{catalogue.namespace}-{flavor}:{catalogue.version}"
-    plan = plan_from_files([{"name": "x", "flavor": flavor}])
-    wanted = {layer["image"]: layer["recipe"] for layer in plan["layers"]}[name]
-    found = docker("image", "inspect", "--format", '{{index .Config.Labels "codeopen.recipe"}}', name, check=False)
-    if found.stdout.strip() == wanted:
-        return name
+    name = plan_from_files([{"name": "x", **wish}])["workspaces"][0]["image"]
+    found = docker("image", "inspect", "--format", "{{json .Config.Labels}}", name, check=False)
+    labels = json.loads(found.stdout) if found.returncode == 0 else {}
+    left_out = labels.get("codeopen.left-out", "").split()
+    entry: dict[str, Any] = plan_from_files([{"name": "x", **wish}], leave_out=left_out)["workspaces"][0]
+    if labels.get("codeopen.recipe") == entry["recipe"]:
+        return entry
     reason = f"{name} is not built of what its parts are now"
     if os.environ.get("CODEOPEN_REQUIRE_IMAGES") == "1":
         pytest.fail(reason)

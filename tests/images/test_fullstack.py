@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from composed_flavors import WORKS, check_parts, image_of_flavor
+from composed_flavors import WORKS, check_parts, planned
 from running_workspace import RunningWorkspace, running_workspace
 
 pytestmark = pytest.mark.catalogue
@@ -21,7 +21,7 @@ def composed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, RunningWorkspace]]:
     """Name and workspace of a composed flavor."""
-    with running_workspace(image_of_flavor(request.param), tmp_path_factory.mktemp("secrets")) as workspace:
+    with running_workspace(planned(flavor=request.param)["image"], tmp_path_factory.mktemp("secrets")) as workspace:
         yield request.param, workspace
 
 

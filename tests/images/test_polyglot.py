@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from composed_flavors import WORKS, check_parts, image_of_flavor
+from composed_flavors import WORKS, check_parts, planned
 from running_workspace import RunningWorkspace, running_workspace
 
 pytestmark = pytest.mark.catalogue
@@ -18,7 +18,7 @@ PARTS = ("js", "python", "go", "rust")
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorkspace]:
-    with running_workspace(image_of_flavor("polyglot"), tmp_path_factory.mktemp("secrets")) as workspace:
+    with running_workspace(planned(flavor="polyglot")["image"], tmp_path_factory.mktemp("secrets")) as workspace:
         yield workspace
 
 
