@@ -40,7 +40,6 @@ def test_a_container_gets_the_hardened_defaults(host):
         host.check_output(f"docker start {name}")
         there = json.loads(host.check_output(f"docker inspect {name}"))[0]
         assert there["HostConfig"]["LogConfig"]["Config"]["max-size"] == "10m"
-        assert {port["HostIp"] for port in there["NetworkSettings"]["Ports"]["80/tcp"]} == {"127.0.0.1"}
         limits = host.check_output(f"docker exec {name} /bin/busybox cat /proc/1/limits")
         # The host's own limit may be lower.
         soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()
@@ -49,21 +48,6 @@ def test_a_container_gets_the_hardened_defaults(host):
         assert host.run("pgrep docker-proxy").rc == 1
     finally:
         host.run(f"docker rm --force {name}")
-
-
-def test_containers_on_the_default_bridge_do_not_reach_each_other(host):
-    host.run("docker image inspect counter >/dev/null 2>&1 || tar -C / -c bin/busybox | docker import - counter")
-    server = host.check_output("docker run --detach counter /bin/busybox httpd -f -p 80 -h /bin")
-    try:
-        address = host.check_output(
-            f"docker inspect --format '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {server}"
-        )
-        ask = f"/bin/busybox wget -T 3 -O /dev/null http://{address}/busybox"
-        # From the host it is reached; so the other container's failure is the engine's doing.
-        assert host.run(ask).rc == 0
-        assert host.run(f"docker run --rm counter {ask}").rc == 1
-    finally:
-        host.run(f"docker rm --force {server}")
 
 
 def test_check_mode_predicts_no_change():

@@ -36,3 +36,8 @@ def test_foreign_settings_are_still_there(host):
     config = json.loads(host.check_output("cat /etc/docker/daemon.json"))
     assert config["max-concurrent-downloads"] == 7
     assert config["features"] == {"buildkit": True}
+
+
+def test_the_default_bridge_waits_for_a_start_without_containers(host):
+    options = json.loads(host.check_output("docker network inspect --format '{{json .Options}}' bridge"))
+    assert options["com.docker.network.bridge.enable_icc"] == "true"
