@@ -119,17 +119,6 @@ def test_invalid_toml_is_left_alone(settled):
     assert settled.read(PATH) == FOREIGN + "[broken\n"
 
 
-def test_podman_reads_what_was_merged(settled):
-    path = "/etc/containers/containers.conf"
-    settled.sh(f"mkdir -p /etc/containers && printf '# by hand\\n[engine]\\nevents_logger = \"file\" # small\\n' > {path}")
-    wishes = {"engine": "podman", "config": {"containers": {"pids_limit": 4096}, "engine": {"retry": 5}}}
-    first = settled.module("daemon_config", **wishes)
-    assert (first["changed"], first["restart_needed"]) == (True, False), first
-    expected = '# by hand\n[engine]\nevents_logger = "file" # small\nretry = 5\n\n[containers]\npids_limit = 4096\n'
-    assert settled.read(path) == expected
-    assert not settled.module("daemon_config", **wishes)["changed"]
-
-
 @pytest.fixture
 def counting(debian13):
     """A container that goes on counting."""
