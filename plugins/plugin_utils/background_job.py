@@ -19,6 +19,8 @@ display = Display()
 # Seconds a job may take at most; its own limits come long before.
 LONGEST = 24 * 3600
 POLL = 1.0
+# The first polls come sooner, four for one: many jobs are short.
+QUICK_POLLS = 12
 # The job is asked for itself this often, in polls; its log says when it ends.
 JOB_EVERY = 15
 # What the machinery of background jobs adds to a result.
@@ -54,7 +56,7 @@ def run_in_background(action: ActionBase, module: str, arguments: dict[str, Any]
     ended = False
     while True:
         ended = ended or show()
-        if ended or polls % JOB_EVERY == JOB_EVERY - 1 or (polls and not tail.offset):
+        if ended or polls % JOB_EVERY == JOB_EVERY - 1 or (polls > 3 and not tail.offset):
             status = _job(action, job["ansible_job_id"], "status", task_vars)
             # A killed job leaves no result; what it says then is a failure, too.
             if status.get("finished") or status.get("failed"):
@@ -64,7 +66,7 @@ def run_in_background(action: ActionBase, module: str, arguments: dict[str, Any]
                 _job(action, job["ansible_job_id"], "cleanup", task_vars)
                 return {key: value for key, value in status.items() if key not in JOB_KEYS}
         polls += 1
-        time.sleep(POLL / 4 if ended else POLL)
+        time.sleep(POLL / 4 if ended or polls <= QUICK_POLLS else POLL)
 
 
 def _job(action: ActionBase, job: str, mode: str, task_vars: Any) -> dict[str, Any]:
