@@ -45,7 +45,10 @@ def pod(name: str) -> dict[str, Any]:
     """A pod that runs."""
     since = "2025-01-01T00:00:00Z"
     container = {"name": "main", "image": "shop:1"}
-    state = {**container, "ready": True, "restartCount": 0, "imageID": "", "state": {"running": {"startedAt": since}}}
+    state = {
+        **container, "ready": True, "restartCount": 0, "imageID": "", "containerID": f"containerd://{name}",
+        "state": {"running": {"startedAt": since}},
+    }  # fmt: skip
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -102,19 +105,23 @@ class Api(BaseHTTPRequestHandler):
         if parse_qs(url.query).get("watch", [""])[0] in ("1", "true"):
             self.watch(url.path)
         elif url.path.endswith("/log"):
-            self.send(200, LOG.encode(), "text/plain")
+            since = "2025-01-01T00:00:00Z " if "timestamps=true" in url.query else ""
+            self.send(200, (since + LOG).encode(), "text/plain")
         else:
             self.answer(found(url.path))
 
     def do_POST(self) -> None:
         """Takes a new pod; says yes to whoever asks what is allowed."""
-        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if sent["kind"] == "Pod":
-            name = sent["metadata"]["name"]
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        path = urlsplit(self.path).path
+        if path.endswith("/pods"):
+            name = json.loads(sent)["metadata"]["name"]
             PODS[name] = pod(name)
             self.answer(PODS[name], 201)
         else:
-            self.answer({**sent, "status": {"allowed": True}}, 201)
+            # Some clients ask in Protocol Buffers, and all understand JSON.
+            review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {}}
+            self.answer({**review, "status": {"allowed": True}}, 201)
 
     def do_DELETE(self) -> None:
         """Deletes a pod."""
@@ -127,6 +134,11 @@ class Api(BaseHTTPRequestHandler):
         self.end_headers()
         for item in (found(path) or {"items": []})["items"]:
             self.wfile.write(json.dumps({"type": "ADDED", "object": item}).encode() + b"\n")
+        # Clients that watch instead of listing first wait for this.
+        kind = "Namespace" if path.endswith("/namespaces") else "Pod"
+        end = {"resourceVersion": "1", "annotations": {"k8s.io/initial-events-end": "true"}}
+        bookmark = {"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": kind, "metadata": end}}
+        self.wfile.write(json.dumps(bookmark).encode() + b"\n")
         self.wfile.flush()
         threading.Event().wait(600)
 

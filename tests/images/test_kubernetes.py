@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -118,7 +119,8 @@ def image_archive(layers: list[bytes]) -> bytes:
     """An image as ``docker save`` writes it."""
     stream = io.BytesIO()
     history = [{"created": "2025-01-01T00:00:00Z", "created_by": f"layer {number}"} for number in range(len(layers))]
-    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}
+    digests = [f"sha256:{hashlib.sha256(content).hexdigest()}" for content in layers]
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": digests}}
     names = [f"layer-{number}/layer.tar" for number in range(len(layers))]
     manifest = [{"Config": "config.json", "RepoTags": ["shop:1"], "Layers": names}]
     contents = dict(zip(names, layers))
