@@ -196,7 +196,7 @@ class Claims:
         return self._result(member, container, changed)
 
     def _ensure_network(self, member: Member) -> None:
-        networks = Networks(self._client)
+        networks = Networks(self._client, self._settings.state_dir)
         try:
             networks.ensure([member.owner])
         except EngineError:
@@ -240,7 +240,7 @@ class Claims:
         with locks.host():
             if settings.purge:
                 forget_purged(self._client, VolumeBook(settings.state_dir), names)
-            Networks(self._client).remove_unused(locks.reserved_networks())
+            Networks(self._client, settings.state_dir).remove_unused(locks.reserved_networks())
 
     def _rollout(self, member: Member) -> Rollout:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)

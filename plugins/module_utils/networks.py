@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-class Networks:
-    """The networks on one engine. Whoever changes them holds the lock of the host's workspaces."""
+# Locks guard the runs of one state directory, so those of another's know nothing of what is about to be used.
+LABEL_STATE_DIR = "codeopen.state-dir"
 
-    def __init__(self, client: DockerClient) -> None:
+
+class Networks:
+    """The networks on one engine. Whoever changes them holds the lock of the host's workspaces.
+
+    :param state_dir: where the host's state lies, path.
+    """
+
+    def __init__(self, client: DockerClient, state_dir: str) -> None:
         self._api: Any = client.api
+        self._state_dir = state_dir
 
     def ids(self) -> dict[str, str]:
         """The engine's networks, ids by name."""
@@ -39,9 +47,10 @@ class Networks:
             name = network_name(owner)
             if name in there:
                 continue
+            labels = {LABEL_OWNER: owner, LABEL_STATE_DIR: self._state_dir}
             try:
                 with engine_words(f"Creating network {name}"):
-                    self._api.create_network(name, driver="bridge", labels={LABEL_OWNER: owner}, check_duplicate=True)
+                    self._api.create_network(name, driver="bridge", labels=labels, check_duplicate=True)
             except EngineError as error:
                 if "address pool" in str(error):
                     raise EngineError(
@@ -51,13 +60,14 @@ class Networks:
                 raise
 
     def remove_unused(self, but: Iterable[str] = ()) -> None:
-        """Remove the networks of owners whose last container is gone; the shared one stays.
+        """Remove the networks of owners whose last container is gone; the shared one stays, and those of others.
 
         :param but: networks that somebody is about to use.
         """
         keep = {SHARED_NETWORK, *but}
+        filters = {"label": [LABEL_OWNER, f"{LABEL_STATE_DIR}={self._state_dir}"]}
         with engine_words("Listing networks"):
-            names = [network["Name"] for network in self._api.networks(filters={"label": LABEL_OWNER})]
+            names = [network["Name"] for network in self._api.networks(filters=filters)]
             # The listing of networks counts only containers that run.
             used = {
                 name

@@ -331,3 +331,14 @@ def test_owners_have_networks_of_their_own(host: Host) -> None:
     networks = {network["Name"] for network in host.client.api.networks()}
     assert f"codeopen-owner-{owners['one']}" in networks
     assert f"codeopen-owner-{host.prefix}-bob" not in networks
+
+
+def test_a_network_of_another_state_directory_is_left_alone(host: Host) -> None:
+    """Nothing uses it in this moment, but its own runs may be about to."""
+    labels = {"codeopen.owner": f"{host.prefix}-bob", "codeopen.state-dir": "/another"}
+    host.client.api.create_network(f"codeopen-owner-{host.prefix}-bob", labels=labels)
+    host.ok(host.entry("one", owner=f"{host.prefix}-ada"))
+    host.ok(host.entry("one", state="absent"))
+    networks = {network["Name"] for network in host.client.api.networks()}
+    assert f"codeopen-owner-{host.prefix}-bob" in networks
+    assert f"codeopen-owner-{host.prefix}-ada" not in networks
