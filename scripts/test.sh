@@ -12,8 +12,6 @@ scripts/engine.sh
 engine_work() {
   scripts/build-catalogue.sh python js code-server
   scripts/gateway.sh
-  # A bare host, on which tests install an engine.
-  scripts/host-image.sh bookworm
 }
 mkdir -p .build
 log=.build/test.log

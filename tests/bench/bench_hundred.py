@@ -81,7 +81,9 @@ def module_seconds(task: dict[str, Any]) -> float:
     return taken
 
 
-def against_others(client: docker.DockerClient, books: Playbooks, image: str, folder: Path, prefix: str) -> dict[str, Any]:
+def against_others(
+    client: docker.DockerClient, books: Playbooks, image: str, folder: Path, prefix: str
+) -> dict[str, Any]:
     """One task, a loop and Compose, side by side."""
     task, loop = ours(image, prefix, folder / "state", COUNT), theirs(image, prefix, "healthy", COUNT)
     file = folder / "compose.yml"

@@ -65,9 +65,7 @@ int main() {
 def run(*command: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command; with ``check``, a failure shows what it wrote."""
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done
 

@@ -114,7 +114,17 @@ def running_host(suite, *, systemd, **variables):
     try:
         # An engine inside needs the privileges, and storage that is no overlay of its own.
         docker(
-            *("run", "--detach", "--privileged", "--cgroupns", "private", "--name", name, "--volume", "/var/lib/docker"),
+            *(
+                "run",
+                "--detach",
+                "--privileged",
+                "--cgroupns",
+                "private",
+                "--name",
+                name,
+                "--volume",
+                "/var/lib/docker",
+            ),
             *("--tmpfs", "/run", "--tmpfs", "/tmp:exec"),
             *(() if systemd else ("--init",)),
             host_image(suite),

@@ -44,7 +44,11 @@ def client():
         docker(
             *("run", "--detach", "--init", "--name", name, "--cap-add", "NET_ADMIN"),
             *("--sysctl", "net.ipv6.conf.all.disable_ipv6=0", host_image("bookworm")),
-            *("sh", "-c", "mkdir /srv/page && echo hello >/srv/page/index.html && exec busybox httpd -f -p 80 -h /srv/page"),
+            *(
+                "sh",
+                "-c",
+                "mkdir /srv/page && echo hello >/srv/page/index.html && exec busybox httpd -f -p 80 -h /srv/page",
+            ),
         )
         yield Client(name)
     finally:

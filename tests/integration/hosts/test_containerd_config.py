@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import tomllib
 
-pytestmark = [pytest.mark.engine, pytest.mark.hosts]
+pytestmark = pytest.mark.engine
 
 PATH = "/etc/containerd/config.toml"
 # As `containerd config default` lays it out, with what a person added.
@@ -32,7 +32,10 @@ WISHES = {
     "engine": "containerd",
     "config": {
         "oom_score": -500,
-        "plugins": {"io.containerd.gc.v1.scheduler": {"startup_delay": "10s"}, "io.containerd.runtime.v1.linux": {"shim_debug": True}},
+        "plugins": {
+            "io.containerd.gc.v1.scheduler": {"startup_delay": "10s"},
+            "io.containerd.runtime.v1.linux": {"shim_debug": True},
+        },
     },
     "absent": [["plugins", "io.containerd.monitor.v1.cgroups"]],
 }
@@ -97,7 +100,10 @@ def test_containerd_reads_what_was_merged_and_what_was_there(settled):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"grpc": {"max_recv_message_size": "much"}}, "containerd refuses it (the changed key is grpc.max_recv_message_size)"),
+        (
+            {"grpc": {"max_recv_message_size": "much"}},
+            "containerd refuses it (the changed key is grpc.max_recv_message_size)",
+        ),
         ({"version": 7}, "unsupported config version"),
         ({"imports": ["gone.toml"]}, "/etc/containerd/gone.toml"),
     ],
@@ -147,7 +153,9 @@ def test_containerd_is_restarted_once_and_containers_go_on(settled, counting):
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_a_configuration_that_containerd_does_not_start_with_is_put_back(settled, counting):
     host = settled
-    result = host.module("daemon_config", engine="containerd", config={"root": "/proc/none"}, apply="auto", apply_timeout=10)
+    result = host.module(
+        "daemon_config", engine="containerd", config={"root": "/proc/none"}, apply="auto", apply_timeout=10
+    )
     assert result["failed"], result
     assert "the changed key is root" in result["msg"]
     assert "runs with it again" in result["msg"]

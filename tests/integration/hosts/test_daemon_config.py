@@ -67,7 +67,6 @@ def test_a_reload_keeps_the_process(settled):
     assert host.read(result["backup_file"]).startswith("{\n  ")
 
 
-@pytest.mark.hosts
 def test_the_second_run_changes_nothing(settled):
     host = settled
     wishes = {"config": {"debug": True, "log-opts": {"max-size": "5m"}}, "apply": "auto"}
@@ -78,7 +77,6 @@ def test_the_second_run_changes_nothing(settled):
     assert (host.read(PATH), engine_pid(host)) == (text, pid)
 
 
-@pytest.mark.hosts
 def test_check_mode_tells_what_the_run_does(settled):
     host = settled
     wishes = {"config": {"icc": False}, "absent": ["features.buildkit"]}
@@ -112,7 +110,7 @@ def test_containers_go_on_through_a_restart_that_a_handler_makes(counter, settle
     ("config", "key"),
     [
         ({"data-root": "/proc/none", "debug": False}, "data-root"),
-        pytest.param({"storage-driver": "zfs", "icc": True}, "storage-driver", marks=pytest.mark.hosts),
+        ({"storage-driver": "zfs", "icc": True}, "storage-driver"),
     ],
 )
 def test_a_configuration_that_the_engine_does_not_start_with_is_put_back(counter, settled, config, key):
@@ -134,12 +132,10 @@ def test_a_configuration_that_the_engine_does_not_start_with_is_put_back(counter
     ("config", "word"),
     [
         ({"userns-remap": "no-such-user", "icc": True}, "it names userns-remap"),
-        pytest.param({"hosts": ["unix:///run/other.sock"]}, "hosts collides with", marks=pytest.mark.hosts),
-        pytest.param({"live-restor": True}, "did you mean 'live-restore'", marks=pytest.mark.hosts),
-        pytest.param({"log-opts": {"max-size": "10x"}}, "expected a size", marks=pytest.mark.hosts),
-        pytest.param(
-            {"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}, "no such program", marks=pytest.mark.hosts
-        ),
+        ({"hosts": ["unix:///run/other.sock"]}, "hosts collides with"),
+        ({"live-restor": True}, "did you mean 'live-restore'"),
+        ({"log-opts": {"max-size": "10x"}}, "expected a size"),
+        pytest.param({"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}, "no such program"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_written(settled, config, word):
@@ -167,7 +163,6 @@ def test_a_full_disk_loses_nothing(host):
         host.sh("umount /mnt/small")
 
 
-@pytest.mark.hosts
 def test_passwords_stay_out_of_the_output(settled):
     host = settled
     done = host.ansible(

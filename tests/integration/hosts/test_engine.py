@@ -13,7 +13,7 @@ from host_machine import docker, inventory_of
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.hosts) for name in ("debian13", "docker_source")])
+@pytest.fixture(params=["debian13", "docker_source"])
 def fresh(request):
     """A host that was bare before the role ran. Molecule's scenarios show the same of Debian 12."""
     return request.getfixturevalue(request.param)
@@ -63,13 +63,11 @@ def test_no_other_package_would_come_from_the_other_suite(debian12):
     assert "deb13" in engine.split("Installed:")[1].split()[0]
 
 
-@pytest.mark.hosts
 def test_systemd_runs_the_engine_and_starts_it_with_the_host(debian13):
     assert debian13.sh("systemctl is-active docker") == "active"
     assert debian13.sh("systemctl is-enabled docker") == "enabled"
 
 
-@pytest.mark.hosts
 def test_the_engine_of_dockers_repository_is_taken_from_there_alone(docker_source):
     after = docker_source.packages()
     assert {"docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin"} <= set(after)
@@ -78,7 +76,6 @@ def test_the_engine_of_dockers_repository_is_taken_from_there_alone(docker_sourc
     assert "Signed-By: /etc/apt/keyrings/docker.asc" in docker_source.read("/etc/apt/sources.list.d/docker.sources")
 
 
-@pytest.mark.hosts
 def test_one_vendors_engine_is_not_replaced_by_the_others(playbook, inventory, docker_source):
     variables = {"engine_source": "distribution", "engine_minimum_version": "99.0"}
     run = playbook("engine", variables=variables, inventory=inventory(docker_source))
@@ -86,7 +83,6 @@ def test_one_vendors_engine_is_not_replaced_by_the_others(playbook, inventory, d
     assert "the host has the package docker-ce" in " ".join(run.output.split())
 
 
-@pytest.mark.hosts
 def test_an_engine_that_was_stopped_is_started_by_systemd(playbook, inventory, debian13):
     debian13.sh("systemctl stop docker.socket docker")
     run = playbook("engine", variables={"engine_configure": "never"}, inventory=inventory(debian13))
@@ -95,7 +91,6 @@ def test_an_engine_that_was_stopped_is_started_by_systemd(playbook, inventory, d
     assert debian13.sh("systemctl is-active docker") == "active"
 
 
-@pytest.mark.hosts
 def test_an_engine_is_started_where_neither_systemd_nor_its_init_script_can(playbook, inventory, debian12):
     debian12.sh("kill $(cat /run/docker.pid); printf '#!/bin/sh\\nexit 1\\n' >/etc/init.d/docker")
     debian12.sh("while docker version >/dev/null 2>&1; do sleep 0.2; done")
@@ -115,7 +110,6 @@ def test_the_engine_is_hardened_before_it_runs(debian12):
     assert debian12.sh("stat --format '%a %U:%G' /run/docker.sock") == "660 root:docker"
 
 
-@pytest.mark.hosts
 def test_settings_reach_the_running_engine_and_stay(playbook, inventory, debian13, tmp_path):
     (tmp_path / "ca.crt").write_text("stand-in of a certificate\n")
     variables = {

@@ -10,7 +10,7 @@ import json
 import pytest
 from host_machine import inventory_of
 
-pytestmark = [pytest.mark.engine, pytest.mark.hosts]
+pytestmark = pytest.mark.engine
 
 
 def info(host, template):
@@ -44,7 +44,9 @@ def test_containers_run_in_a_user_namespace(engine_with):
     host = engine_with(engine_userns_remap="default")
     assert "name=userns" in info(host, ".SecurityOptions")
     # Root in the container is nobody's user on the host.
-    seen = host.sh("docker run --rm --network none store-test /bin/busybox sh -c '/bin/busybox id -u; /bin/busybox cat /proc/self/uid_map'")
+    seen = host.sh(
+        "docker run --rm --network none store-test /bin/busybox sh -c '/bin/busybox id -u; /bin/busybox cat /proc/self/uid_map'"
+    )
     inside, first, outside, count = seen.split()
     assert (inside, first) == ("0", "0")
     assert int(outside) >= 65536
@@ -55,4 +57,6 @@ def test_images_lie_in_containerds_store(engine_with):
     host = engine_with(engine_storage="containerd")
     assert info(host, ".DriverStatus") == [["driver-type", "io.containerd.snapshotter.v1"]]
     assert host.sh("docker run --rm --network none store-test /bin/busybox echo runs") == "runs"
-    assert "store-test" in host.sh("ctr --address /var/run/docker/containerd/containerd.sock --namespace moby images list")
+    assert "store-test" in host.sh(
+        "ctr --address /var/run/docker/containerd/containerd.sock --namespace moby images list"
+    )

@@ -112,7 +112,6 @@ def test_a_host_of_the_group_without_one_is_an_error(play):
     assert "couldn't communicate with the NVIDIA driver" in done.stdout
 
 
-@pytest.mark.hosts
 def test_check_mode_on_a_host_without_the_toolkit(play, gpu_host):
     before = gpu_host.read("/etc/docker/daemon.json")
     done = play("--check", gpus=TWO_T4)
@@ -123,7 +122,6 @@ def test_check_mode_on_a_host_without_the_toolkit(play, gpu_host):
     assert gpu_host.sh("command -v nvidia-ctk", check=False) == ""
 
 
-@pytest.mark.hosts
 def test_a_toolkit_that_is_missing_is_named(play):
     done = play(gpus=TWO_T4, nvidia_toolkit_install=False)
     assert done.returncode != 0
@@ -216,7 +214,6 @@ def test_drift_is_told_and_mended(play, gpu_host):
     assert play(gpus=A100_WITH_MIG).changed == 0
 
 
-@pytest.mark.hosts
 def test_a_version_above_what_the_repository_has_is_an_error(play):
     done = play(gpus=TWO_T4, nvidia_toolkit_minimum_version="99.0.0")
     assert done.returncode != 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.engine, pytest.mark.hosts]
+pytestmark = pytest.mark.engine
 
 PATH = "/etc/containers/containers.conf"
 FOREIGN = '# by hand\n[engine]\nevents_logger = "file" # small\n'
@@ -20,7 +20,9 @@ PODMAN = "podman --root /var/lib/docker/podman"
 def podman_host(debian13):
     """A host with Debian's Podman and an image."""
     host = debian13
-    host.sh("apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends podman crun")
+    host.sh(
+        "apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends podman crun"
+    )
     host.sh(f"tar -C / -c bin/busybox | {PODMAN} import - counter")
     yield host
     host.sh(f"{PODMAN} system reset --force")

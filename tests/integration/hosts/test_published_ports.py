@@ -50,7 +50,9 @@ def address_of(host):
 
 
 def web_address(host, name="web"):
-    return host.sh(f"docker inspect --format '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {name}")
+    return host.sh(
+        f"docker inspect --format '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {name}"
+    )
 
 
 def web(host, name, *options, command=SERVE):
@@ -101,7 +103,9 @@ def test_the_listed_reach_it_and_nobody_else_and_what_is_inside_goes_on(shop, fr
     assert inside_reaches(host, address, 8080)
     assert inside_reaches(host, stranger.address)
 
-    again = host.module("published_ports", allow=[{"from": f"{friend.address}/32", "ports": ["8080"], "protocol": "tcp"}])
+    again = host.module(
+        "published_ports", allow=[{"from": f"{friend.address}/32", "ports": ["8080"], "protocol": "tcp"}]
+    )
     assert not again["changed"], again
     assert host.sh(f"stat --format '%a %U' {SCRIPT}") == "600 root"
     assert host.sh(f"test -e {DROP_IN}; echo $?") == host.sh("test -d /run/systemd/system; echo $?")
@@ -114,7 +118,6 @@ def test_the_listed_reach_it_and_nobody_else_and_what_is_inside_goes_on(shop, fr
     assert not host.module("published_ports", state="absent")["changed"]
 
 
-@pytest.mark.hosts
 def test_another_port_than_the_listed_is_closed(guarded, friend):
     host, address = guarded, address_of(guarded)
     # The container's own port, 80, is none of the host's.
@@ -125,7 +128,6 @@ def test_another_port_than_the_listed_is_closed(guarded, friend):
     assert not friend.reaches(address)
 
 
-@pytest.mark.hosts
 def test_an_empty_list_lets_in_nobody_and_a_network_all_of_it(guarded, friend, stranger):
     host, address = guarded, address_of(guarded)
     assert host.module("published_ports", allow=[])["changed"]
@@ -153,7 +155,10 @@ def test_check_mode_tells_all_and_does_nothing(shop, friend):
         else:
             now = host.sh(part["after_header"]).splitlines()
             assert part["after"].splitlines() == [
-                line for chain in ("DOCKER-USER", "CODEOPEN-PORTS") for line in now if re.match(rf"-[AN] {chain}\b", line)
+                line
+                for chain in ("DOCKER-USER", "CODEOPEN-PORTS")
+                for line in now
+                if re.match(rf"-[AN] {chain}\b", line)
             ]
     assert not host.module("published_ports", "--check", **wishes)["changed"]
     taken = host.module("published_ports", "--check", "--diff", "-vvv", state="absent")
@@ -163,7 +168,6 @@ def test_check_mode_tells_all_and_does_nothing(shop, friend):
     assert filters(host) == before
 
 
-@pytest.mark.hosts
 def test_who_is_taken_from_the_list_is_cut_off_at_once(guarded, friend):
     host = guarded
     web(host, "lines", "--publish 0.0.0.0:8090:80", command=LINES)
@@ -186,7 +190,6 @@ def test_who_is_taken_from_the_list_is_cut_off_at_once(guarded, friend):
         host.sh("docker rm --force lines")
 
 
-@pytest.mark.hosts
 def test_a_neighbour_does_not_come_past_the_published_port(shop, friend):
     host = shop
     inner = web_address(host)
@@ -201,7 +204,6 @@ def test_a_neighbour_does_not_come_past_the_published_port(shop, friend):
         host.module("published_ports", state="absent")
 
 
-@pytest.mark.hosts
 def test_rules_of_others_stay_and_come_after_ours(guarded, friend, stranger):
     host, address = guarded, address_of(guarded)
     host.sh("iptables -I DOCKER-USER -p tcp --dport 80 -j ACCEPT")
@@ -219,7 +221,6 @@ def test_rules_of_others_stay_and_come_after_ours(guarded, friend, stranger):
         host.sh("iptables -D DOCKER-USER -p tcp --dport 80 -j ACCEPT")
 
 
-@pytest.mark.hosts
 def test_the_engines_restart_keeps_it(guarded, friend, stranger):
     host, address = guarded, address_of(guarded)
     pid = host.sh("cat /var/run/docker.pid")
@@ -235,11 +236,12 @@ def test_the_engines_restart_keeps_it(guarded, friend, stranger):
     assert not host.module("published_ports", allow=[{"from": friend.address}])["changed"]
 
 
-@pytest.mark.hosts
 def test_the_script_brings_everything_back_and_may_run_twice(guarded, friend, stranger):
     host = guarded
     before = filters(host)
-    host.sh("for t in iptables ip6tables; do $t -D DOCKER-USER -j CODEOPEN-PORTS; $t -F CODEOPEN-PORTS; $t -X CODEOPEN-PORTS; done")
+    host.sh(
+        "for t in iptables ip6tables; do $t -D DOCKER-USER -j CODEOPEN-PORTS; $t -F CODEOPEN-PORTS; $t -X CODEOPEN-PORTS; done"
+    )
     assert stranger.reaches(address_of(host))
     host.sh(f"sh {SCRIPT} && sh {SCRIPT}")
     assert sorted(filters(host).splitlines()) == sorted(before.splitlines())
@@ -247,7 +249,6 @@ def test_the_script_brings_everything_back_and_may_run_twice(guarded, friend, st
     assert not host.module("published_ports", allow=[{"from": friend.address}])["changed"]
 
 
-@pytest.mark.hosts
 def test_the_same_by_ipv6(shop, friend, stranger):
     host = shop
     result = host.module("daemon_config", config={"experimental": True, "ip6tables": True}, apply="restart")
@@ -284,7 +285,6 @@ def test_mistakes_are_told_all_at_once_and_nothing_is_touched(guarded):
     assert filters(host) == before
 
 
-@pytest.mark.hosts
 def test_an_engine_that_does_not_filter_is_named(shop):
     host = shop
     host.sh("iptables -D FORWARD -j DOCKER-USER")
@@ -297,7 +297,6 @@ def test_an_engine_that_does_not_filter_is_named(shop):
         host.sh("iptables -I FORWARD -j DOCKER-USER")
 
 
-@pytest.mark.hosts
 def test_a_missing_iptables_is_named(shop):
     host = shop
     host.sh("mv /usr/sbin/iptables /usr/sbin/iptables.away")
@@ -310,14 +309,12 @@ def test_a_missing_iptables_is_named(shop):
         host.sh("mv /usr/sbin/iptables.away /usr/sbin/iptables")
 
 
-@pytest.mark.hosts
 def test_a_bridge_that_leads_outside_is_refused(shop):
     done = shop.module("published_ports", interfaces=["docker0", "eth+"])
     assert done["failed"]
     assert "interfaces has 'eth+', which stands for eth0 too" in done["msg"]
 
 
-@pytest.mark.hosts
 def test_the_userland_proxy_is_warned_of(shop):
     host = shop
     host.sh("echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 address replace fd00:aa::1/64 dev eth0 nodad")
@@ -339,7 +336,6 @@ def test_the_userland_proxy_is_warned_of(shop):
         host.sh("ip -6 address del fd00:aa::1/64 dev eth0")
 
 
-@pytest.mark.hosts
 def test_the_role_does_it_and_leaves_it_alone_where_it_is_not_asked(playbook, tmp_path, shop, friend, stranger):
     host, address = shop, address_of(shop)
     inventory = inventory_of([host], tmp_path)
@@ -361,7 +357,6 @@ def test_the_role_does_it_and_leaves_it_alone_where_it_is_not_asked(playbook, tm
     assert stranger.reaches(address)
 
 
-@pytest.mark.hosts
 def test_the_hosts_start_brings_it_back_before_the_engine(debian13, friend, stranger):
     host = debian13
     host.sh("docker image inspect counter >/dev/null 2>&1 || tar -C / -c bin/busybox | docker import - counter")

@@ -176,7 +176,9 @@ def test_a_mistake_names_the_workspace_and_key(catalogue: Any, workspace: Any, m
         _plan(catalogue, workspace)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "a b", "a;b", "$(x)", "A", "a--b", "-a", "a_b", "x" * 41, "", "`id`", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", "a b", "a;b", "$(x)", "A", "a--b", "-a", "a_b", "x" * 41, "", "`id`", "a\nb"]
+)
 def test_bad_names_are_refused(catalogue: Any, name: str) -> None:
     with pytest.raises(PlanError, match="is not a workspace's name; expected lower-case letters"):
         _plan(catalogue, {"name": name, "flavor": "js"})
@@ -205,9 +207,7 @@ def test_all_mistakes_of_a_list_are_in_one_message(catalogue: Any) -> None:
 
 def test_one_host_port_on_two_addresses_is_no_clash(catalogue: Any) -> None:
     ports = ["127.0.0.1:7000", "127.0.0.2:7000"]
-    wishes = [
-        {"name": f"w{number}", "flavor": "js", "ports": {"opencode": port}} for number, port in enumerate(ports)
-    ]
+    wishes = [{"name": f"w{number}", "flavor": "js", "ports": {"opencode": port}} for number, port in enumerate(ports)]
     assert len(_plan(catalogue, *wishes)["workspaces"]) == 2
 
 

@@ -290,7 +290,9 @@ def test_the_telling_lines_of_a_log():
 
 
 CONTAINERD = {"engine": "containerd", "name": "config.toml"}
-FOREIGN = '# by hand\nversion = 2\n\n# of the gc\n[plugins."io.containerd.gc.v1.scheduler"]\nstartup_delay = "1s" # soon\n'
+FOREIGN = (
+    '# by hand\nversion = 2\n\n# of the gc\n[plugins."io.containerd.gc.v1.scheduler"]\nstartup_delay = "1s" # soon\n'
+)
 
 
 def test_a_toml_file_keeps_its_comments_and_the_second_run_leaves_it(engine, call, tmp_path):
@@ -300,7 +302,9 @@ def test_a_toml_file_keeps_its_comments_and_the_second_run_leaves_it(engine, cal
     told = call(wanted, check_mode=True, **CONTAINERD)
     assert path.read_text() == FOREIGN
     first = call(wanted, **CONTAINERD)
-    assert path.read_text() == told.after == FOREIGN.replace('"1s"', '"10s"').replace("= 2\n", "= 2\noom_score = -999\n")
+    assert (
+        path.read_text() == told.after == FOREIGN.replace('"1s"', '"10s"').replace("= 2\n", "= 2\noom_score = -999\n")
+    )
     assert first.changed_keys == ['plugins."io.containerd.gc.v1.scheduler".startup_delay', "oom_score"]
     assert pathlib.Path(first.backup_file).read_text() == FOREIGN
     second = call(wanted, **CONTAINERD)
@@ -331,7 +335,8 @@ def test_nothing_is_ever_waiting_for_podman(call, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("config", "word"), [({"a": {"b": None}}, "a.b is null"), ({"a": [2**63]}, "a is 9223372036854775808, which is beyond")]
+    ("config", "word"),
+    [({"a": {"b": None}}, "a.b is null"), ({"a": [2**63]}, "a is 9223372036854775808, which is beyond")],
 )
 def test_what_toml_does_not_have_is_refused(call, tmp_path, config, word):
     with pytest.raises(WorkspacesError, match=word):

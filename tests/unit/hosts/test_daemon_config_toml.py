@@ -88,7 +88,10 @@ class Author:
             self.lines.append((f"{indent}# {number} = 'off'", ()))
 
     def name(self, path):
-        parts = [part if re.fullmatch(r"[A-Za-z0-9_-]+", part) and self.choose(True, False) else self.quoted(part) for part in path]
+        parts = [
+            part if re.fullmatch(r"[A-Za-z0-9_-]+", part) and self.choose(True, False) else self.quoted(part)
+            for part in path
+        ]
         return self.choose(".", " . ").join(parts)
 
     def quoted(self, part):
@@ -106,7 +109,12 @@ class Author:
                 if layout == "section":
                     later.append((inner, value))
                     continue
-            elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value) and self.choose(True, False):
+            elif (
+                isinstance(value, list)
+                and value
+                and all(isinstance(item, dict) for item in value)
+                and self.choose(True, False)
+            ):
                 later.append((inner, value))
                 continue
             self.pair(section, inner, value, indent)
@@ -121,7 +129,7 @@ class Author:
                 self.pair(section, (*path, name), value, indent)
 
     def pair(self, section, path, value, indent):
-        self.line(path, f"{self.name(path[len(section):])} = {self.value(value)}", indent)
+        self.line(path, f"{self.name(path[len(section) :])} = {self.value(value)}", indent)
 
     def sections(self, path, value, indent):
         if isinstance(value, list):
@@ -183,7 +191,9 @@ def laid_out(draw):
 
 def tables(config, path=()):
     """The paths of all tables that are in no list."""
-    inner = [found for name, value in config.items() if isinstance(value, dict) for found in tables(value, (*path, name))]
+    inner = [
+        found for name, value in config.items() if isinstance(value, dict) for found in tables(value, (*path, name))
+    ]
     return [path, *inner]
 
 
@@ -199,7 +209,9 @@ def changes(draw):
             absent.append((*path, draw(st.sampled_from(list(table)))))
             continue
         change = draw(st.dictionaries(KEYS, VALUES, max_size=3))
-        for name in [name for name, value in change.items() if isinstance(value, list) and isinstance(table.get(name), list)]:
+        for name in [
+            name for name, value in change.items() if isinstance(value, list) and isinstance(table.get(name), list)
+        ]:
             change[name] = table[name] + change[name]
         for part in reversed(path):
             change = {part: change}

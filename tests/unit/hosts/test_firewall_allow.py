@@ -46,7 +46,9 @@ def test_a_mistake_is_told_with_what_is_right(entry, said):
 
 def test_all_mistakes_are_told_at_once():
     with pytest.raises(FirewallError) as caught:
-        admissions([{"from": "10.0.0.1"}, {"from": "10.0.0.1/8", "ports": ["0", "x"], "protocol": "TCP"}, {"from": "y"}])
+        admissions(
+            [{"from": "10.0.0.1"}, {"from": "10.0.0.1/8", "ports": ["0", "x"], "protocol": "TCP"}, {"from": "y"}]
+        )
     assert len(caught.value.problems) == 5
     assert str(caught.value).startswith("5 mistakes in who may reach published ports:")
 

@@ -47,7 +47,9 @@ def test_interfaces_that_lead_outside_are_found(host):
     assert outward_interfaces(str(host)) == {"eth1", "br-lan", "wlan0", "wwan0"}
 
 
-@pytest.mark.parametrize(("names", "has"), [(["lo"], False), (["lo", "docker0", "veth12"], False), (["lo", "eth0"], True)])
+@pytest.mark.parametrize(
+    ("names", "has"), [(["lo"], False), (["lo", "docker0", "veth12"], False), (["lo", "eth0"], True)]
+)
 def test_ipv6_is_looked_for_where_other_machines_are(host, names, has):
     (host / "proc/net/if_inet6").write_text("".join(f"{'0' * 32} 01 40 20 80 {name:>8}\n" for name in names))
     assert host_has_ipv6(INTERFACES, str(host / "proc")) == has

@@ -169,7 +169,9 @@ class Kernel:
                 self.lines.insert(where[0] if where else len(self.lines), rest)
             else:
                 assert word == "-X"
-                assert not [line for line in self.lines if line.startswith(f"-A {chain} ") or line.endswith(f"-j {chain}")]
+                assert not [
+                    line for line in self.lines if line.startswith(f"-A {chain} ") or line.endswith(f"-j {chain}")
+                ]
                 self.lines.remove(f"-N {chain}")
 
 
@@ -207,9 +209,16 @@ def test_runs_end_with_the_last_list_and_leave_no_trace_when_taken_away(first, s
             lambda lines: ["-A DOCKER-USER -i eth0 -j ACCEPT" if line == JUMP else line for line in lines] + [JUMP],
             id="the jump is not first",
         ),
-        pytest.param(lambda lines: [line for line in lines if not line.endswith("DROP") or CHAIN not in line], id="a rule is gone"),
-        pytest.param(lambda lines: [*lines, f"-A {CHAIN} -m comment --comment hello -j ACCEPT"], id="a rule is not ours"),
-        pytest.param(lambda lines: [*lines, f"-A {CHAIN} ! -s 10.0.0.0/8 -j ACCEPT"], id="a rule is the other way round"),
+        pytest.param(
+            lambda lines: [line for line in lines if not line.endswith("DROP") or CHAIN not in line],
+            id="a rule is gone",
+        ),
+        pytest.param(
+            lambda lines: [*lines, f"-A {CHAIN} -m comment --comment hello -j ACCEPT"], id="a rule is not ours"
+        ),
+        pytest.param(
+            lambda lines: [*lines, f"-A {CHAIN} ! -s 10.0.0.0/8 -j ACCEPT"], id="a rule is the other way round"
+        ),
         pytest.param(lambda lines: [line for line in lines if CHAIN not in line], id="the chain is gone"),
     ],
 )

@@ -41,7 +41,10 @@ def start(tmp_path):
     [
         ("", "there is no nvidia-smi here."),
         ("echo 'No devices were found'; exit 6", "nvidia-smi -L says: No devices were found"),
-        ("echo 'NVIDIA-SMI has failed because it could not talk to the driver.' >&2; exit 9", "could not talk to the driver."),
+        (
+            "echo 'NVIDIA-SMI has failed because it could not talk to the driver.' >&2; exit 9",
+            "could not talk to the driver.",
+        ),
         ("exit 0", "nvidia-smi -L says: nothing"),
     ],
 )

@@ -225,7 +225,9 @@ containerEdits:
     [
         NVIDIA_YAML,
         # The same, with lists indented under their keys.
-        NVIDIA_YAML.replace("\n- ", "\n  - ").replace("\n  containerEdits:\n", "\n    containerEdits:\n").replace("\n  name:", "\n    name:"),
+        NVIDIA_YAML.replace("\n- ", "\n  - ")
+        .replace("\n  containerEdits:\n", "\n    containerEdits:\n")
+        .replace("\n  name:", "\n    name:"),
         json.dumps({"kind": "nvidia.com/gpu", "devices": [{"name": "0"}, {"name": MIG_A}, {"name": "all"}]}),
     ],
 )
@@ -233,7 +235,9 @@ def test_the_devices_of_a_cdi_specification(text):
     assert specified_devices(text) == ["nvidia.com/gpu=0", f"nvidia.com/gpu={MIG_A}", "nvidia.com/gpu=all"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "kind: nvidia.com/gpu\n", "kind: nvidia.com/gpu\ndevices: []\n", "devices:\n- name: a\n"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "kind: nvidia.com/gpu\n", "kind: nvidia.com/gpu\ndevices: []\n", "devices:\n- name: a\n"]
+)
 def test_no_devices_in_what_is_no_specification(text):
     assert specified_devices(text) == []
 
