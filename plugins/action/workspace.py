@@ -51,6 +51,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """Sends environments, secrets and network settings in options that nothing logs, and shows what happens."""
 
     TRANSFERS_FILES = True
+    # The module that it is the half of, and what its logs are called after.
+    module = MODULE
+    kind = "workspaces"
 
     def run(self, tmp: Any = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the task."""
@@ -71,7 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         shown = boolean(arguments.get("progress", True)) and not self._task.check_mode
         # Most runs find nothing to change, and then there is nothing to watch.
         first = dict(arguments, only_unchanged=True) if shown else arguments
-        result.update(self._execute_module(module_name=MODULE, module_args=first, task_vars=task_vars))
+        result.update(self._execute_module(module_name=self.module, module_args=first, task_vars=task_vars))
         if result.pop("pending", False):
             result.update(self._run_watched(arguments, task_vars))
         return result
@@ -81,9 +84,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         directory = shell.tmpdir or self._make_tmp_path()
         heartbeat = self._transfer_data(shell.join_path(directory, "heartbeat"), "")
         self._fixup_perms2([directory, heartbeat], execute=False)
-        log_path = new_log_path(str(arguments.get("state_dir") or DEFAULT_STATE_DIR), kind="workspaces")
+        log_path = new_log_path(str(arguments.get("state_dir") or DEFAULT_STATE_DIR), kind=self.kind)
         watched = dict(arguments, log_path=log_path, heartbeat=heartbeat)
-        return run_in_background(self, MODULE, watched, task_vars)
+        return run_in_background(self, self.module, watched, task_vars)
 
     def _network_settings(self, network: Any) -> str:
         if not network:

@@ -62,12 +62,12 @@ class Container:
     @property
     def ports(self) -> dict[str, Any]:
         """Its ports by name: ``{container, host, address}``."""
-        return _json_object(self.labels.get(LABEL_PORTS))
+        return json_object(self.labels.get(LABEL_PORTS))
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The configuration that it was made with, for people to compare."""
-        return _json_object(self.labels.get(LABEL_CONFIGURATION))
+        return json_object(self.labels.get(LABEL_CONFIGURATION))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def _exit_code(status: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _json_object(text: Optional[str]) -> dict[str, Any]:
+def json_object(text: Optional[str]) -> dict[str, Any]:
+    """What a label holds; empty where it holds no JSON object."""
     try:
         value = json.loads(text or "{}")
     except ValueError:

@@ -92,11 +92,14 @@ class SecretsStore:
         text = read_text(self.password_file)
         return text.strip() if text else None
 
-    def ensure_password(self) -> bool:
-        """Make a password where there is none; whether one was made."""
+    def ensure_password(self, password: str = "") -> bool:
+        """Make a password where there is none; whether one was made.
+
+        :param password: the one to keep; without it one is made up.
+        """
         if self.password():
             return False
-        self._write_secret(self.password_file, secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
+        self._write_secret(self.password_file, (password or secrets.token_urlsafe(PASSWORD_BYTES)) + "\n")
         return True
 
     def user_secrets(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.recipe import layer_inputs, short_inputs
@@ -135,6 +136,13 @@ class RunningWorkspace:
             if state["Status"] != "running" or time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} is {state['Status']}: {state['Health']['Log'][-1:]}\n{self.logs()}")
             time.sleep(0.5)
+
+
+def engine_options(entry: dict[str, Any]) -> list[str]:
+    """The options of ``docker run`` for what a plan's workspace needs of the engine, beside its home volume."""
+    options = [f"--device={device}:{device}:rw" for device in entry["runtime"]["devices"]]
+    options += [f"--security-opt={option}" for option in entry["runtime"]["security_opt"]]
+    return options + [f"--volume={volume['path']}" for volume in entry["volumes"] if volume["name"] != "home"]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from host_machine import docker, inventory_of
+from host_machine import docker, inventory_of, running_host
 
 pytestmark = pytest.mark.engine
 
@@ -133,6 +133,20 @@ def test_settings_reach_the_running_engine_and_stay(playbook, inventory, debian1
     assert "stand-in" in debian13.read("/etc/docker/certs.d/registry.example.org:5443/ca.crt")
     second = playbook("engine", variables=variables, inventory=inventory(debian13))
     assert second.count("changed", debian13.name) == 0, second.output
+
+
+@pytest.mark.hosts
+def test_a_package_repository_that_is_not_reached_is_named_and_the_next_run_finishes(playbook, inventory):
+    with running_host("trixie", systemd=False) as host:
+        host.sh("mv /etc/apt/sources.list /srv && echo 'deb http://127.0.0.1:9/debian trixie main' >/etc/apt/sources.list")
+        run = playbook("engine", inventory=inventory(host))
+        assert run.status != 0
+        assert "http://127.0.0.1:9/debian" in " ".join(run.output.split())
+        assert host.sh("dpkg-query --show docker.io", check=False) == ""
+        host.sh("mv /srv/sources.list /etc/apt")
+        # The engine is the role's own all the same, so it is configured.
+        assert playbook("engine", inventory=inventory(host)).status == 0
+        assert host.sh("docker info --format '{{.LiveRestoreEnabled}}'") == "true"
 
 
 def test_a_system_that_is_not_known_is_refused_with_those_that_are(playbook, inventory, debian12):

@@ -200,9 +200,10 @@ def test_what_a_run_works_on_or_is_not_healthy_is_not_given(host: Host) -> None:
 
 def test_a_run_lets_go_of_those_that_it_does_not_change(host: Host) -> None:
     host.ok(pools=[pool(host, 1)])
-    process = host.process(host.entry("slow", mode="never"), pools=[pool(host, 1)], health_timeout=25)
+    process = host.process(host.entry("slow", mode="stuck"), pools=[pool(host, 1)], health_timeout=100)
     with contextlib.ExitStack() as stack:
         stack.callback(process.communicate)
+        stack.callback(process.terminate)
         while host.container("slow") is None:
             assert process.poll() is None
         assert claim(host, "ada")["name"] == host.name("p-1")
