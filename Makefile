@@ -41,8 +41,8 @@ test-images: ## Build the catalogue, test its images, and write docs/image-sizes
 	@scripts/test-images.sh
 
 .PHONY: test-hosts
-test-hosts: ## The engine on other hosts: systemd, sudo, Docker's repository, GPUs
-	@scripts/integration.sh tests/integration/hosts
+test-hosts: ## The engine on other hosts, and a cluster: systemd, sudo, Docker's repository, GPUs, Swarm
+	@scripts/integration.sh tests/integration/hosts tests/integration/cluster
 
 .PHONY: test-molecule
 test-molecule: ## Molecule's scenarios

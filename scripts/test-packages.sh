@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests use beside the product: a registry, a tiny userland, signed package sources, a browser, XFS, and Compose.
 set -euo pipefail
-packages=(busybox-static chromium docker-registry dpkg-dev gnupg mmdebstrap openssh-client xfsprogs)
+packages=(busybox-static chromium docker-registry dpkg-dev gnupg iproute2 mmdebstrap openssh-client xfsprogs)
 # A kernel with quotas of XFS, which many hosts' own has not; there is none for other architectures.
 [[ $(dpkg --print-architecture) != amd64 ]] || packages+=(user-mode-linux)
 missing=()
