@@ -7,8 +7,14 @@ source "$(dirname "$0")/environment.sh"
 scripts/test-packages.sh
 scripts/engine.sh
 
-# Builds wait for the network much of their time, so the checks that need no engine run meanwhile. The whole catalogue is
-# for `make test-images`.
+# Tests of one group (tests/conftest.py) share what they start; those that take longest begin first. What takes longer is for
+# `make test-images`, `make test-hosts`, `make test-molecule` and `make test-faults`.
+run_tests() {
+  pytest --dist loadgroup --no-loadscope-reorder --durations 10 -m "not hosts and not faults" "$@"
+}
+
+# Builds wait for the network much of their time, and compile on one core, so whatever needs none of the images runs
+# meanwhile. The whole catalogue is for `make test-images`.
 engine_work() {
   scripts/build-catalogue.sh python js code-server
   scripts/gateway.sh
@@ -22,14 +28,13 @@ trap 'kill "$work" 2>/dev/null || true' EXIT
 scripts/lint.sh
 scripts/sanity.sh
 scripts/unit.sh --numprocesses 2 --dist loadgroup --quiet
+run_tests --numprocesses 2 tests/integration/images tests/integration/workspaces
 if ! wait "$work"; then
   cat "$log"
   exit 1
 fi
 trap - EXIT
 echo "ACP gateway: $(grep -E '^=+ .* passed' "$log")"
-# Tests of one group (tests/conftest.py) share what they start; those that take longest begin first. What takes longer is for
-# `make test-images`, `make test-hosts`, `make test-molecule` and `make test-faults`. They wait more than they work, so there are
-# more of them at once than cores.
-pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --durations 15 -m "not hosts and not faults" \
-  tests/molecule tests/integration tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
+# They wait more than they work, so there are more of them at once than cores.
+run_tests --numprocesses 3 tests/molecule tests/integration/test_*.py tests/integration/hosts \
+  tests/images/test_{base,start,layers,python,js,code_server,closed_network}.py
