@@ -32,6 +32,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.service_item i
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_limits import published, service_problems
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import (
     Amounts,
+    check_growth,
     choose_node,
     follow,
     held,
@@ -168,6 +169,8 @@ class ServiceFleet:
                     "workspace never moves by itself: give that node the label, or this workspace another placement."
                 )
             item.home = node
+            if item.end_state == "started":
+                check_growth(needs, held(item.tasks).get(node.id, Amounts()), node, taken.get(node.id, Amounts()))
             return
         item.home = choose_node(needs, item.placement, state.nodes, taken, now=node.id if node else "")
         taken[item.home.id] = taken.get(item.home.id, Amounts()).plus(needs)

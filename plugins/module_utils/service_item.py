@@ -17,7 +17,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_drift import drifted
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_limits import published
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import Node
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import HOLDING, Node
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import ServiceSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.swarm_api import Record
 
@@ -72,6 +72,11 @@ class ServiceItem:
             return "absent"
         replicas = ((self.service["Spec"].get("Mode") or {}).get("Replicated") or {}).get("Replicas")
         return "started" if replicas else "stopped"
+
+    def runs(self, nodes: Sequence[Node]) -> bool:
+        """Whether a container of it runs, or is about to, on one of these nodes."""
+        ids = {node.id for node in nodes}
+        return any(task.get("NodeID") in ids and task["Status"]["State"] in HOLDING for task in self.tasks)
 
     @property
     def restarts(self) -> int:

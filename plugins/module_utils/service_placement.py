@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_size
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import reservation
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import nearest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.swarm_members import former_ids
@@ -31,6 +32,11 @@ class Amounts:
         kinds = {*self.generic, *other.generic}
         generic = {kind: self.generic.get(kind, 0) + other.generic.get(kind, 0) for kind in kinds}
         return Amounts(self.cpus + other.cpus, self.memory + other.memory, generic)
+
+    def minus(self, other: Amounts) -> Amounts:
+        """What is left of it without the other."""
+        generic = {kind: count - other.generic.get(kind, 0) for kind, count in self.generic.items()}
+        return Amounts(self.cpus - other.cpus, self.memory - other.memory, generic)
 
     def fits_in(self, whole: Amounts) -> bool:
         """Whether it is no more than ``whole`` in any part."""
@@ -162,6 +168,30 @@ def choose_node(
         return (not has_room, not needs.fits_in(node.whole), not has_room and node.id != now, -left, node.name, node.id)
 
     return min(open_ones, key=order)
+
+
+def check_growth(needs: Amounts, own: Amounts, node: Node, taken: Amounts) -> None:
+    """See that a node has room for what a workspace that runs there is to have now.
+
+    An update stops the old container first, so it is better known before.
+
+    :param own: what it holds there; nothing where it does not run.
+    :param taken: what all hold there, itself included.
+    :raises RolloutError: the node has not.
+    """
+    others = taken.minus(own)
+    if own == Amounts() or needs.fits_in(own) or others.plus(needs).fits_in(node.whole):
+        return
+    left = node.whole.minus(others)
+    gpus = [f"{needs.generic[kind]} of {left.generic.get(kind, 0)} {kind}" for kind in sorted(needs.generic)]
+    parts = [
+        f"{needs.cpus / 1e9:g} of {left.cpus / 1e9:g} CPUs",
+        f"{format_size(needs.memory)} of {format_size(max(0, left.memory))}",
+    ]
+    raise RolloutError(
+        f"{node.name}, where it runs, has no room for it: it is to have {', '.join([*parts, *gpus])} that are left "
+        "there. It is as it was."
+    )
 
 
 def _words(labels: Mapping[str, str]) -> str:

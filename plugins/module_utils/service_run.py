@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
@@ -20,7 +19,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.service_item i
     describe,
     mark,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import HOLDING, Node, follow
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import follow
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_purge import VolumePurge
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_secrets import SecretFiles, wished_files
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import (
@@ -30,14 +29,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec i
     build_service,
     swarm_network,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_verdict import Verdict, judge
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_verdict import judge
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_watch import ServiceWatch
 from ansible_collections.codeopen.workspaces.plugins.module_utils.swarm_api import Record, Swarm, SwarmState
-
-_POLL = 0.5
-# What is to hold has to be seen for so long: a container without a health check may die at once, and what is freed on
-# a node is not given away at once.
-_LASTING = 3.0
-_REMOVAL_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +85,14 @@ class ServiceRun:
         self._action = decisions.NONE
         self._files = SecretFiles()
         self._names = {node.id: node.name for node in context.state.nodes}
+        self._watch = ServiceWatch(
+            item,
+            context.swarm,
+            context.settings.health_timeout,
+            context.settings.stop_timeout,
+            context.stop,
+            context.tell,
+        )
 
     def prepare(self) -> None:
         """Find out what is to be done, and say what it changes."""
@@ -131,21 +133,30 @@ class ServiceRun:
             self._files.make(self._swarm, item.name, item.store)
         before = {str(task["ID"]) for task in item.tasks}
         request = self._spec().request
-        if self._action == decisions.CREATE:
-            service_id = self._swarm.create(request)
-        else:
-            if item.service is None:
-                return
-            service_id = str(item.service["ID"])
-            if self._action != decisions.NONE:
-                self._swarm.update(item.service, request)
-        if item.end_state == "stopped":
-            self._wait_gone(service_id)
-        else:
-            if not self._served_already:
-                self._wait_serving(service_id, request, before)
-            self._settle()
-        self._remove_old_secrets(self._files)
+        service_id = self._apply(request)
+        try:
+            if item.end_state == "stopped":
+                self._watch.gone(service_id)
+            else:
+                if not self._served_already:
+                    self._wait_serving(service_id, request, before)
+                self._settle()
+        finally:
+            if not self._context.stop.is_set():
+                self._remove_old_secrets(_used_secrets(self._swarm.inspect(service_id)))
+
+    def _apply(self, request: dict[str, Any]) -> str:
+        """Let the Swarm know; the id of the service."""
+        item = self.item
+        if item.service is None:
+            return self._swarm.create(request)
+        if self._action == decisions.UPDATE and not item.runs(self._context.state.nodes):
+            # Nothing of it runs, so there is nothing to replace: the Swarm would wait for what never began to stop.
+            self._swarm.remove(item.service)
+            return self._swarm.create(request)
+        if self._action != decisions.NONE:
+            self._swarm.update(item.service, request)
+        return str(item.service["ID"])
 
     def _spec(self) -> ServiceSpec:
         item, settings = self.item, self._settings
@@ -200,31 +211,26 @@ class ServiceRun:
             item.record = self._swarm.write_record(item.name, dataclasses.replace(item.record, settled=True))
 
     def _wait_serving(self, service_id: str, request: dict[str, Any], before: set[str]) -> None:
-        updated = self._action in (decisions.UPDATE, decisions.RESTART) and self.item.found_state == "started"
-        verdict = self._watch(service_id, before, updated)
+        updated = self._replaces
+        verdict = self._watch.verdict(service_id, before, updated, quiet=self._action == decisions.NONE)
         if verdict.kind == verdicts.SERVES:
             return
         if verdict.kind == verdicts.NODE_AWAY:
             raise self._waits_for_node()
-        lines = self._swarm.log_lines(verdict.task) if verdict.task else []
+        placed = verdict.task and verdict.kind != verdicts.UNPLACED
+        lines = self._swarm.log_lines(verdict.task) if placed else []
         ending = "\nLast lines of its log:\n" + "\n".join(lines) if lines else ""
         reason = f"{verdict.words}.{ending}"
-        if updated and verdict.kind in (verdicts.UNPLACED, verdicts.FAILED, verdicts.WAITING):
-            # The Swarm itself would wait for ever.
-            found = self._swarm.inspect(service_id)
-            if str((found.get("UpdateStatus") or {}).get("State")) == "updating":
-                self._context.tell(f"{self.item.name}: going back to what it was")
+        if updated:
+            if verdict.kind not in (verdicts.ROLLED_BACK, verdicts.STUCK):
+                # The Swarm itself would wait for ever.
+                found = self._swarm.inspect(service_id)
                 self._swarm.update(found, found["Spec"], back=True)
-                back = self._watch(service_id, before | {verdict.task}, updated)
-                verdict = Verdict(
-                    verdicts.ROLLED_BACK if back.kind == verdicts.ROLLED_BACK else verdicts.STUCK, verdict.words
+            if self._watch.serves_again(service_id):
+                raise RolloutError(
+                    f"The update failed: {reason}\nThe Swarm went back to what it was before, which serves again.",
+                    rolled_back=reason,
                 )
-        if verdict.kind == verdicts.ROLLED_BACK:
-            raise RolloutError(
-                f"The update failed: {reason}\nThe Swarm went back to what it was before, which serves again.",
-                rolled_back=reason,
-            )
-        if verdict.kind == verdicts.STUCK:
             raise RolloutError(
                 f"The update failed: {reason}\nWhat it was before did not get healthy either: "
                 f"'docker service ps codeopen-{self.item.name}' on a manager shows its tasks."
@@ -233,64 +239,22 @@ class ServiceRun:
             raise RolloutError(
                 f"no node takes it now: {verdict.words}. It is kept, and starts as soon as there is room.", "pending"
             )
-        self._halt(service_id, request)
-        raise RolloutError(f"{reason}\nIt is stopped and kept.")
-
-    def _halt(self, service_id: str, request: dict[str, Any]) -> None:
-        """Let it not start again and again."""
-        if self._action in (decisions.CREATE, decisions.START) or self.item.found_state == "stopped":
+        if self._action != decisions.NONE:
+            # Let it not start again and again.
             still = dict(request, Mode={"Replicated": {"Replicas": 0}})
             self._swarm.update(self._swarm.inspect(service_id), still)
+            reason += "\nIt is stopped and kept."
+        raise RolloutError(reason)
 
-    def _watch(self, service_id: str, before: set[str], updated: bool) -> Verdict:
-        """Look until there is a verdict that lasts, or no time left."""
-        end = time.monotonic() + self._settings.health_timeout
-        said = ""
-        since, seen = time.monotonic(), Verdict(verdicts.WAITING, "")
-        while True:
-            service = self._swarm.inspect(service_id)
-            tasks = self._swarm.tasks(service_id)
-            verdict = judge(service, tasks, before, self._names, self._home_now(), updated)
-            now = time.monotonic()
-            if (verdict.kind, verdict.task) != (seen.kind, seen.task):
-                since, seen = now, verdict
-            # Until the Swarm begins with an update, what was before it serves.
-            proven = self._action == decisions.NONE or (service.get("UpdateStatus") or {}).get("State") == "completed"
-            lasting = verdict.kind == verdicts.UNPLACED or (verdict.kind == verdicts.SERVES and not proven)
-            if verdict.kind != verdicts.WAITING and (not lasting or now - since >= _LASTING):
-                return verdict
-            if verdict.words != said and self._action != decisions.NONE:
-                said = verdict.words
-                self._context.tell(f"{self.item.name}: {said}")
-            if now >= end:
-                words = f"it was not healthy within {self._settings.health_timeout:g} seconds ({verdict.words})"
-                return Verdict(verdicts.WAITING, words, verdict.task)
-            if self._context.stop.wait(_POLL):
-                raise RolloutError(
-                    "the run was interrupted while it waited; the Swarm goes on, and so does the next run."
-                )
+    @property
+    def _replaces(self) -> bool:
+        """Whether a new container takes the place of one that runs."""
+        return self._action in (decisions.UPDATE, decisions.RESTART) and self.item.runs(self._context.state.nodes)
 
-    def _home_now(self) -> Optional[Node]:
-        return follow(self.item.home.id, self._swarm.nodes()) if self.item.home else None
-
-    def _wait_gone(self, service_id: str) -> None:
-        """Wait until no container of a service runs on a node that can be asked."""
-        end = time.monotonic() + self._settings.stop_timeout + _REMOVAL_PATIENCE
-        while time.monotonic() < end:
-            ready = {node.id for node in self._swarm.nodes() if node.state == "ready"}
-            held = [task for task in self._swarm.tasks(service_id) if task["Status"]["State"] in HOLDING]
-            if not any(str(task.get("NodeID")) in ready for task in held):
-                if held:
-                    self.item.notes.append("Its node is away: its container stops when that is back.")
-                return
-            if self._context.stop.wait(_POLL):
-                raise RolloutError("the run was interrupted while it waited for it to stop.")
-        raise RolloutError("its container did not stop: 'docker service ps' on a manager says on which node it is.")
-
-    def _remove_old_secrets(self, files: SecretFiles) -> None:
-        current = {secret.name for secret in files.files}
-        for secret in self._context.state.secrets.get(self.item.name, ()):
-            if secret.name not in current:
+    def _remove_old_secrets(self, used: Collection[str]) -> None:
+        """Remove those of its secrets that nothing uses, among them those of an update that was rolled back."""
+        for secret in {*self._context.state.secrets.get(self.item.name, ()), *self._files.files}:
+            if secret.name not in used:
                 self._swarm.remove_secret(secret)
 
     @property
@@ -316,14 +280,14 @@ class ServiceRun:
         item = self.item
         if item.service is not None:
             self._swarm.remove(item.service)
-            self._wait_gone(str(item.service["ID"]))
+            self._watch.gone(str(item.service["ID"]))
         if not self._purges:
             return
         if item.record.node:
             VolumePurge(item, self._context.state, self._settings.engines, self._swarm, self._context.stop).run()
         else:
             item.notes.append("Its volumes belong to no single node, and stay.")
-        self._remove_old_secrets(SecretFiles())
+        self._remove_old_secrets(())
         if item.record.id:
             self._swarm.remove_record(item.record)
         item.store.purge()

@@ -97,7 +97,7 @@ def _ending(task: Mapping[str, Any], nodes: Mapping[str, str]) -> str:
         image = ((task.get("Spec") or {}).get("ContainerSpec") or {}).get("Image") or "its image"
         return f"{where} has not got {image} ({words}): the role codeopen.workspaces.images builds it there"
     if status["State"] == "complete":
-        return f"on {where} it ended by itself with exit code 0"
+        return f"on {where} it ended with exit code 0: by itself, or stopped by the Swarm since it was not healthy"
     return f"on {where}: {words}"
 
 
