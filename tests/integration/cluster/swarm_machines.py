@@ -134,10 +134,15 @@ class Machine:
 
     def kill(self) -> None:
         """Kill all its processes at once."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        if self._process is None:
+            return
+        first = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        # It ends last of all.
+        while any(_alive(number) for number in first):
+            time.sleep(0.1)
 
     def cut(self) -> None:
         """Pull its cable."""
@@ -174,8 +179,17 @@ class Machine:
         """Leave nothing of it."""
         self.kill()
         run("ip", "netns", "delete", self.space, check=False)
-        for group in Path("/sys/fs/cgroup").glob(f"**/{self.space}"):
+        # Of version 2, or one for each controller.
+        root = Path("/sys/fs/cgroup")
+        for group in (*root.glob(self.space), *root.glob(f"*/{self.space}")):
             run("find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";", check=False)
+
+
+def _alive(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def small_image() -> bytes:

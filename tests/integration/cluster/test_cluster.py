@@ -31,7 +31,7 @@ def test_the_inventory_is_a_swarm_and_a_second_run_changes_nothing(cluster: Clus
         "w2": "worker",
     }
     assert all(node["Status"]["State"] == "ready" for node in nodes.values())
-    assert nodes["w2"]["Spec"]["Labels"] == {"disk": "ssd"}
+    assert nodes["w2"]["Spec"]["Labels"]["disk"] == "ssd"
     again = cluster.form()
     assert changed(again) == 0, again.stdout
     assert changed(cluster.form("--check", "--diff")) == 0
