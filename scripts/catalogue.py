@@ -29,16 +29,20 @@ SPREAD = [
 ]
 
 
-def _workspace(flavor: str, addons: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    # The largest tier satisfies whatever an add-on requires.
-    return {"name": "-".join(["check", flavor, *addons]), "flavor": flavor, "addons": list(addons), "tier": "power"}
+def _workspaces(wanted: list[tuple[str, tuple[str, ...]]]) -> list[dict[str, Any]]:
+    # Numbered, because the parts of a preset are more than a name may be long. The largest tier satisfies whatever an
+    # add-on requires.
+    return [
+        {"name": f"check-{number}", "flavor": flavor, "addons": list(addons), "tier": "power"}
+        for number, (flavor, addons) in enumerate(wanted, 1)
+    ]
 
 
 def chosen(catalogue: Catalogue, names: list[str]) -> list[dict[str, Any]]:
     """Each flavor of ``names`` alone and with each add-on of them."""
     flavors = [name for name in catalogue.flavors if name in names]
     addons = [name for name in catalogue.addons if name in names]
-    return [_workspace(flavor, more) for flavor in flavors for more in [[], *([addon] for addon in addons)]]
+    return _workspaces([(flavor, more) for flavor in flavors for more in [(), *((addon,) for addon in addons)]])
 
 
 def whole(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -47,7 +51,7 @@ def whole(catalogue: Catalogue) -> list[dict[str, Any]]:
     wanted += [(flavor, ()) for flavor in catalogue.flavors]
     wanted += [(preset.flavor, preset.addons) for preset in catalogue.presets.values()]
     wanted += [(flavor, tuple(addons)) for flavor, addons in SPREAD]
-    return [_workspace(*one) for one in sorted({(flavor, tuple(sorted(addons))) for flavor, addons in wanted})]
+    return _workspaces(sorted({(flavor, tuple(sorted(addons))) for flavor, addons in wanted}))
 
 
 def main() -> None:

@@ -4,8 +4,8 @@
 """Writes docs/image-sizes.md: sizes, build times and start times of what scripts/catalogue.py lists, as they are here.
 
 Build times come from the build logs of this machine, start times from a container of each image. Arguments are the
-tools that the images lack. With ``--partial`` the page is of the images that are built, and names the others; without,
-a missing one is an error. ``--logs DIRECTORY`` is where the build logs are, if the state directory was another one.
+tools that the images lack. With ``--sizes-only`` the page is of the images that are built, without starting them, and
+names the others; without, a missing one is an error.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests" / "images"))
 from running_workspace import engine_options, healthy_after, running_workspace  # noqa: E402
 
+LOGS = Path("/var/lib/codeopen/logs")
 FINISHED = re.compile(r"^\[[0-9:]+\] (\S+): layer finished in ([0-9.]+) s", re.MULTILINE)
 STARTS = 3
 
 
-def build_seconds(logs: Path) -> dict[str, float]:
+def build_seconds() -> dict[str, float]:
     """Seconds of the last build of each layer, by target."""
     return {
         target: float(seconds)
-        for log in sorted(logs.glob("build-*.log"))
+        for log in sorted(LOGS.glob("build-*.log"))
         for target, seconds in FINISHED.findall(log.read_text(encoding="utf-8", errors="replace"))
     }
 
@@ -65,10 +66,10 @@ def seconds_text(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f}"
 
 
-def up_to_date_sizes(client: Any, layers: list[dict[str, Any]], partial: bool) -> dict[str, int]:
+def up_to_date_sizes(client: Any, layers: list[dict[str, Any]], sizes_only: bool) -> dict[str, int]:
     """Sizes in bytes of the images that are as they would be built now, by target.
 
-    :raises SystemExit: without ``partial``, the first that is missing or out of date.
+    :raises SystemExit: without ``sizes_only``, the first that is missing or out of date.
     """
     sizes = {}
     for layer in layers:
@@ -78,7 +79,7 @@ def up_to_date_sizes(client: Any, layers: list[dict[str, Any]], partial: bool) -
             image = None
         if image is not None and image.labels.get("codeopen.recipe") == layer["recipe"]:
             sizes[layer["target"]] = image.attrs["Size"]
-        elif not partial:
+        elif not sizes_only:
             raise SystemExit(f"{layer['image']} is missing or out of date: run scripts/build-catalogue.sh first")
     return sizes
 
@@ -94,21 +95,22 @@ def own_layers(layers: list[dict[str, Any]], sizes: dict[str, int]) -> Iterator[
         yield component, layer, sizes[layer["target"]] - (sizes[parent] if parent else 0)
 
 
-def page(client: Any, left_out: list[str], logs: Path, partial: bool) -> Iterator[str]:
+def page(client: Any, left_out: list[str], sizes_only: bool) -> Iterator[str]:
     """The parts of the page.
 
-    :raises SystemExit: without ``partial``, an image is not built, or not as it would be built now.
+    :raises SystemExit: without ``sizes_only``, an image is not built, or not as it would be built now.
     """
     catalogue = find_catalogue([str(BARE)])
     plan = make_plan(catalogue, whole(catalogue), component_files, left_out)
-    sizes = up_to_date_sizes(client, plan["layers"], partial)
+    sizes = up_to_date_sizes(client, plan["layers"], sizes_only)
     images = {layer["image"]: layer["target"] for layer in plan["layers"]}
     wanted = {workspace["image"]: engine_options(workspace) for workspace in plan["workspaces"]}
     missing = [image for image in wanted if images[image] not in sizes]
-    built = build_seconds(logs)
+    built = build_seconds()
     components = {**catalogue.flavors, **catalogue.addons, "base": catalogue.base}
     yield "# Sizes and times of the images\n\n"
-    yield "Written by `make test-images`. Megabytes are 10⁶ bytes.\n"
+    by = "scripts/image_table.py --sizes-only" if sizes_only else "make test-images"
+    yield f"Written by `{by}`. Megabytes are 10⁶ bytes.\n"
     if left_out:
         yield f"Left out, because their sources were not reached: {', '.join(left_out)}.\n"
     if missing:
@@ -120,24 +122,28 @@ def page(client: Any, left_out: list[str], logs: Path, partial: bool) -> Iterato
         budget = megabytes(components[name].size_budget)
         rows.append([f"{name}{on}", megabytes(size), budget, seconds_text(built.get(layer["target"]))])
     yield table(["component", "MB", "MB at most", "build, seconds"], rows)
-    yield "\n## Images\n\nStart is from the container's creation until it is healthy, warm.\n\n"
+    yield "\n## Images\n\n"
+    if not sizes_only:
+        yield "Start is from the container's creation until it is healthy, warm.\n\n"
     rows = []
     for image, options in wanted.items():
         if image in missing:
             continue
-        print(f"starting {image}", file=sys.stderr)
-        rows.append([f"`{image}`", megabytes(sizes[images[image]]), seconds_text(start_seconds(image, *options))])
-    yield table(["image", "MB", "start, seconds"], rows)
+        row = [f"`{image}`", megabytes(sizes[images[image]])]
+        if not sizes_only:
+            print(f"starting {image}", file=sys.stderr)
+            row.append(seconds_text(start_seconds(image, *options)))
+        rows.append(row)
+    yield table(["image", "MB"] if sizes_only else ["image", "MB", "start, seconds"], rows)
 
 
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("left_out", nargs="*", metavar="TOOL")
-    parser.add_argument("--partial", action="store_true")
-    parser.add_argument("--logs", type=Path, default=Path("/var/lib/codeopen/logs"))
+    parser.add_argument("--sizes-only", action="store_true")
     asked = parser.parse_args()
-    text = "".join(page(docker.from_env(), asked.left_out, asked.logs, asked.partial))
+    text = "".join(page(docker.from_env(), asked.left_out, asked.sizes_only))
     (ROOT / "docs" / "image-sizes.md").write_text(text, encoding="utf-8")
 
 
