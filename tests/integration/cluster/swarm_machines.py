@@ -29,7 +29,7 @@ import requests
 ENTRYPOINT = """#!/bin/sh
 # Who it is: containers of one workspace have one host name.
 me=$(head -c 6 /dev/urandom | od -An -tx1 | tr -d ' \\n')
-trap '[ "$MODE" = lingers ] && sleep 4; exit 0' TERM
+trap '[ "$MODE" = lingers ] && sleep 7; exit 0' TERM
 echo "mode ${MODE:-healthy} $me"
 [ "$MODE" = dies ] && { echo "fatal: no database"; exit 3; }
 mkdir -p /home/developer
