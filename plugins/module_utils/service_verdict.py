@@ -73,6 +73,9 @@ def judge(
         # While its predecessor stops, that one's place is not free.
         if any(task is not live and task["Status"]["State"] in HOLDING for task in tasks):
             return Verdict(WAITING, "its predecessor stops")
+        if "port already in use" in str(live["Status"]["Err"]):
+            # Another one that had the number has still to stop.
+            return Verdict(WAITING, str(live["Status"]["Err"]), str(live["ID"]))
         return Verdict(UNPLACED, str(live["Status"]["Err"]), str(live["ID"]))
     if status == "rollback_started":
         return Verdict(WAITING, "it goes back to what it was")

@@ -174,6 +174,7 @@ OLD = task("t1", "running")
         ("", [task("t1", "complete", "shutdown")], [], False, HOME, verdicts.FAILED, "exit code 0"),
         ("", [task("t1", "rejected", "shutdown", "No such image: codeopen-python:0.1.0")], [], False, HOME, verdicts.FAILED, "w1 has not got codeopen-python:0.1.0"),
         ("", [task("t1", "running", "shutdown"), task("t2", "pending", error=NO_NODE, where="")], ["t1"], True, HOME, verdicts.WAITING, "its predecessor stops"),
+        ("", [task("t1", "pending", error="no suitable node (host-mode port already in use on 1 node)", where="")], [], False, HOME, verdicts.WAITING, "already in use"),
         ("updating", [OLD, task("t2", "starting")], ["t1"], True, HOME, verdicts.WAITING, "starting"),
         ("updating", [task("t1", "shutdown", "shutdown"), task("t2", "running")], ["t1"], True, HOME, verdicts.WAITING, "running"),
         ("updating", [task("t2", "failed", "shutdown", "unhealthy")], ["t1"], True, HOME, verdicts.WAITING, "no task yet"),
