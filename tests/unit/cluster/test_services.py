@@ -43,12 +43,20 @@ def test_it_goes_where_the_most_memory_is_left() -> None:
 
 
 def test_labels_gpus_and_availability_decide_before_room_does() -> None:
-    nodes = [node("a", labels={"zone": "x"}), node("b", gpus=2), node("c", availability="drain"), node("d", state="down")]
+    nodes = [
+        node("a", labels={"zone": "x"}),
+        node("b", gpus=2),
+        node("c", availability="drain"),
+        node("d", state="down"),
+    ]
     assert choose_node(needs(), {"zone": "x"}, nodes, {}).name == "a"
     assert choose_node(needs(gpus=1), {}, nodes, {}).name == "b"
     # All GPUs are taken: it waits where there are some, and stays where it waits.
     taken = {"id-b": Amounts(generic={"NVIDIA-GPU": 2})}
-    assert choose_node(needs(gpus=1), {}, [*nodes, node("e", gpus=2)], {**taken, "id-e": taken["id-b"]}, "id-e").name == "e"
+    assert (
+        choose_node(needs(gpus=1), {}, [*nodes, node("e", gpus=2)], {**taken, "id-e": taken["id-b"]}, "id-e").name
+        == "e"
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +130,9 @@ NUMBERS = st.integers(100, 130)
 WISHES = st.dictionaries(
     st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), st.none() | NUMBERS, max_size=3), max_size=3
 )
-RECORDED = st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), NUMBERS, max_size=3), max_size=3)
+RECORDED = st.dictionaries(
+    st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), NUMBERS, max_size=3), max_size=3
+)
 
 
 @given(WISHES, RECORDED, st.sets(NUMBERS))
@@ -170,25 +180,113 @@ OLD = task("t1", "running")
         ("", [task("t1", "starting")], [], False, HOME, verdicts.WAITING, "starting"),
         ("", [task("t1", "pending", error=NO_NODE, where="")], [], False, HOME, verdicts.UNPLACED, NO_NODE),
         ("", [task("t1", "failed", "shutdown", "exit (3)")], [], False, HOME, verdicts.FAILED, "on w1: exit (3)"),
-        ("", [task("t1", "failed", "shutdown", "exit (3)"), task("t2", "ready", "ready")], ["t1"], False, HOME, verdicts.WAITING, "ready"),
+        (
+            "",
+            [task("t1", "failed", "shutdown", "exit (3)"), task("t2", "ready", "ready")],
+            ["t1"],
+            False,
+            HOME,
+            verdicts.WAITING,
+            "ready",
+        ),
         ("", [task("t1", "complete", "shutdown")], [], False, HOME, verdicts.FAILED, "exit code 0"),
-        ("", [task("t1", "rejected", "shutdown", "No such image: codeopen-python:0.1.0")], [], False, HOME, verdicts.FAILED, "w1 has not got codeopen-python:0.1.0"),
-        ("", [task("t1", "running", "shutdown"), task("t2", "pending", error=NO_NODE, where="")], ["t1"], True, HOME, verdicts.WAITING, "its predecessor stops"),
-        ("", [task("t1", "pending", error="no suitable node (host-mode port already in use on 1 node)", where="")], [], False, HOME, verdicts.WAITING, "already in use"),
+        (
+            "",
+            [task("t1", "rejected", "shutdown", "No such image: codeopen-python:0.1.0")],
+            [],
+            False,
+            HOME,
+            verdicts.FAILED,
+            "w1 has not got codeopen-python:0.1.0",
+        ),
+        (
+            "",
+            [task("t1", "running", "shutdown"), task("t2", "pending", error=NO_NODE, where="")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.WAITING,
+            "its predecessor stops",
+        ),
+        (
+            "",
+            [task("t1", "pending", error="no suitable node (host-mode port already in use on 1 node)", where="")],
+            [],
+            False,
+            HOME,
+            verdicts.WAITING,
+            "already in use",
+        ),
         ("updating", [OLD, task("t2", "starting")], ["t1"], True, HOME, verdicts.WAITING, "starting"),
-        ("updating", [task("t1", "shutdown", "shutdown"), task("t2", "running")], ["t1"], True, HOME, verdicts.WAITING, "running"),
-        ("updating", [task("t2", "failed", "shutdown", "unhealthy")], ["t1"], True, HOME, verdicts.WAITING, "no task yet"),
-        ("completed", [task("t1", "shutdown", "shutdown"), task("t2", "running")], ["t1"], True, HOME, verdicts.SERVES, "w1"),
-        ("rollback_started", [task("t2", "failed", "shutdown", "x"), task("t3", "starting")], ["t1"], True, HOME, verdicts.WAITING, "goes back"),
-        ("rollback_completed", [task("t2", "failed", "shutdown", "unhealthy"), task("t3", "running")], ["t1"], True, HOME, verdicts.ROLLED_BACK, "on w1: unhealthy"),
-        ("rollback_paused", [task("t2", "failed", "shutdown", "unhealthy")], ["t1"], True, HOME, verdicts.STUCK, "unhealthy"),
+        (
+            "updating",
+            [task("t1", "shutdown", "shutdown"), task("t2", "running")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.WAITING,
+            "running",
+        ),
+        (
+            "updating",
+            [task("t2", "failed", "shutdown", "unhealthy")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.WAITING,
+            "no task yet",
+        ),
+        (
+            "completed",
+            [task("t1", "shutdown", "shutdown"), task("t2", "running")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.SERVES,
+            "w1",
+        ),
+        (
+            "rollback_started",
+            [task("t2", "failed", "shutdown", "x"), task("t3", "starting")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.WAITING,
+            "goes back",
+        ),
+        (
+            "rollback_completed",
+            [task("t2", "failed", "shutdown", "unhealthy"), task("t3", "running")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.ROLLED_BACK,
+            "on w1: unhealthy",
+        ),
+        (
+            "rollback_paused",
+            [task("t2", "failed", "shutdown", "unhealthy")],
+            ["t1"],
+            True,
+            HOME,
+            verdicts.STUCK,
+            "unhealthy",
+        ),
         # What an earlier update ended with says nothing about a service that nothing is done to.
         ("rollback_completed", [task("t3", "running")], ["t3"], False, HOME, verdicts.SERVES, "w1"),
-        ("", [task("t1", "running", "shutdown"), task("t2", "pending", error=NO_NODE, where="")], [], False, node("w1", state="down"), verdicts.NODE_AWAY, "waits for its node w1, which is down"),
+        (
+            "",
+            [task("t1", "running", "shutdown"), task("t2", "pending", error=NO_NODE, where="")],
+            [],
+            False,
+            node("w1", state="down"),
+            verdicts.NODE_AWAY,
+            "waits for its node w1, which is down",
+        ),
         ("", [OLD], [], False, node("w1", availability="drain"), verdicts.NODE_AWAY, "drained"),
         ("", [task("t1", "running", where="id-w2")], [], False, None, verdicts.SERVES, "w2"),
     ],
-)  # fmt: skip
+)
 def test_how_far_a_service_has_got(
     status: str, tasks: list[Any], before: list[str], updated: bool, home: Optional[Node], kind: str, words: str
 ) -> None:
