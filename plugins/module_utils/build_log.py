@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Optional, TextIO
+from typing import Any, Optional, TextIO
 from urllib.parse import unquote, urlsplit
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
@@ -19,6 +19,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 OUTPUT_PREFIX = "    "
 # The last line of every log, so that a reader knows that nothing more will come.
 END_MARK = "-- end of the log"
+# Options of modules with such a log, as the documentation fragment progress describes them.
+PROGRESS_OPTIONS: dict[str, Any] = {
+    "progress": {"type": "bool", "default": True},
+    "log_path": {"type": "path"},
+    "heartbeat": {"type": "path"},
+}
 
 
 def new_log_path(state_dir: str, now: Optional[float] = None, kind: str = "build") -> str:

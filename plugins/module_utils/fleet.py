@@ -103,6 +103,7 @@ class Fleet:
         self._items: list[Item] = []
         self._disks: Optional[DiskLimits] = None
         self._sleepers = Sleepers(client, settings.state_dir, settings.wake)
+        self._networks = Networks(client, settings.state_dir)
         self.pending = False
         self.unfinished = ""
 
@@ -161,7 +162,7 @@ class Fleet:
             for item in present:
                 item.ports = assignment.ports[item.name]
                 item.notes.extend(assignment.notes[item.name])
-            self._context.networks = Networks(self._client, self._settings.state_dir).ids()
+            self._context.networks = self._networks.ids()
             for name in sorted({str(item.entry["image"]) for item in present}):
                 self._context.images[name] = self._inspect_image(name)
         for item in items:
@@ -181,7 +182,7 @@ class Fleet:
             {name: network_name(owner) for name, owner in owners.items()},
         )
         if present:
-            Networks(self._client, self._settings.state_dir).ensure(owners.values())
+            self._networks.ensure(owners.values())
 
     def _let_go_of_members(self, runs: Sequence[WorkspaceRun], locks: WorkspaceLocks) -> list[WorkspaceRun]:
         """Let members of pools be claimed that this run has nothing to do with; the other runs."""
@@ -213,7 +214,7 @@ class Fleet:
                 forget_purged(self._client, VolumeBook(self._settings.state_dir), purged)
             if self._disks is not None:
                 self._disks.apply(self._items)
-            Networks(self._client, self._settings.state_dir).remove_unused(locks.reserved_networks())
+            self._networks.remove_unused(locks.reserved_networks())
 
     def _roll_out(self, runs: Sequence[WorkspaceRun]) -> None:
         """Change some first, then the others, and begin no other after too many failures."""

@@ -78,13 +78,16 @@ class ServiceFleet:
         self.pending = False
         self.unfinished = ""
 
-    def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def converge(
+        self, workspaces: Sequence[Mapping[str, Any]], pools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[dict[str, Any]]:
         """Bring every workspace to its state; each has its own result, with ``error`` where it failed.
 
+        :param pools: which are refused.
         :raises PlanError: with every mistake of the list; nothing was touched then.
         :raises WorkspacesError: the engine does not manage a Swarm, or cannot be used.
         """
-        problems = service_problems(workspaces) + problems_of_secrets(self._settings.secrets or {})
+        problems = service_problems(workspaces, pools) + problems_of_secrets(self._settings.secrets or {})
         if problems:
             raise PlanError(problems)
         state = self._swarm.look()

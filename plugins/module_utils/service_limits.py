@@ -14,9 +14,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import W
 STATES = ("started", "stopped", "restarted", "absent")
 
 
-def service_problems(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
+def service_problems(workspaces: Sequence[Mapping[str, Any]], pools: Iterable[Mapping[str, Any]] = ()) -> list[str]:
     """Every mistake in the list, and everything in it that a Swarm has no word for."""
     problems = container_spec.problems_of(workspaces)
+    problems.extend(
+        f"Pool '{pool['name']}': pools are not for a Swarm: leave it out, or deploy it on a host." for pool in pools
+    )
     for entry in workspaces:
         if entry.get("state") != "absent":
             problems.extend(f"Workspace '{entry.get('name')}': {text}" for text in _unsupported(entry))

@@ -28,6 +28,7 @@ requirements:
 extends_documentation_fragment:
   - codeopen.workspaces.engine
   - codeopen.workspaces.network
+  - codeopen.workspaces.progress
 attributes:
   check_mode:
     description: Can run in check mode and tell what it would change, without changing it.
@@ -63,21 +64,11 @@ options:
     description: Seconds to wait while another build runs on the host.
     type: float
     default: 3600
-  progress:
-    description: Show the build's progress in the terminal while it runs.
-    type: bool
-    default: true
   contexts:
     description: Archive of the build contexts on the host. The action plugin sets it.
     type: path
   network_file:
     description: File on the host with the network's settings. The action plugin sets it.
-    type: path
-  log_path:
-    description: The log's path on the host. The action plugin sets it.
-    type: path
-  heartbeat:
-    description: File on the host that shows that the controller is still there. The action plugin sets it.
     type: path
 seealso:
   - module: codeopen.workspaces.workspace
@@ -166,7 +157,7 @@ from typing import Any, NoReturn, Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import bake, build_run, network_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.base_source import REGISTRY, BaseSource
-from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import new_log_path
+from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import PROGRESS_OPTIONS, new_log_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes
@@ -187,11 +178,9 @@ def argument_spec() -> dict[str, Any]:
         "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
         "docker_host": {"type": "str"},
         "lock_timeout": {"type": "float", "default": 3600},
-        "progress": {"type": "bool", "default": True},
         "contexts": {"type": "path"},
         "network_file": {"type": "path"},
-        "log_path": {"type": "path"},
-        "heartbeat": {"type": "path"},
+        **PROGRESS_OPTIONS,
     }
 
 

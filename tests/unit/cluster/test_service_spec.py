@@ -142,6 +142,12 @@ def test_what_a_swarm_cannot_do_is_refused_by_name(change: dict[str, Any], words
     assert service_problems([dict(entry(**change), state="absent")]) == []
 
 
+def test_pools_are_refused_with_the_other_mistakes() -> None:
+    problems = service_problems([entry(state="paused")], [{"name": "python", "size": 1}])
+    assert len(problems) == 2
+    assert "Pool 'python': pools are not for a Swarm: leave it out, or deploy it on a host." in problems
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
