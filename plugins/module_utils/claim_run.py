@@ -30,7 +30,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import Member
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings, engine_words
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH, SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks, lock_one
@@ -48,6 +48,7 @@ class ClaimSettings:
     :ivar owner: whose network the workspace comes into; where it is empty that stays as it is, and is the claimant's
         in the beginning.
     :ivar memory: the folder in memory for secrets; empty where the host has none.
+    :ivar secrets: values of the claimant's secrets by file name; None leaves what there is.
     :ivar lock_timeout: seconds to wait for another claim of the pool.
     """
 
@@ -57,6 +58,7 @@ class ClaimSettings:
     owner: str
     purge: bool
     memory: str
+    secrets: Optional[Mapping[str, str]]
     lock_timeout: float
     rollout: RolloutSettings
     check_mode: bool
@@ -71,6 +73,7 @@ class Claims:
         self._settings = settings
         self._journal = journal
         self._book = PoolBook(settings.state_dir)
+        self._owners_networks = Networks(client, settings.state_dir)
         self._fleet: Mapping[str, Observed] = {}
 
     def take(self) -> dict[str, Any]:
@@ -172,6 +175,7 @@ class Claims:
         self._ensure_network(member)
         self._book.write(member)
         self._move(member, container)
+        self._write_secrets(member, container)
         return self._result(member, container, changed=True)
 
     def _keep(self, member: Member) -> dict[str, Any]:
@@ -184,11 +188,16 @@ class Claims:
                 "(state: absent), which keeps its volumes, and claim another."
             )
         asleep = container.state not in ("running", "restarting")
-        changed = asleep or self._networks(container) != {network_name(member.owner)}
+        changed = (
+            asleep
+            or self._networks(container) != {network_name(member.owner)}
+            or self._secrets_differ(member, container)
+        )
         if changed and not self._settings.check_mode:
             self._ensure_network(member)
             self._book.write(member)
             self._move(member, container)
+            self._write_secrets(member, container)
             if container.state == "paused":
                 self._rollout(member).unpause(container.id)
             elif asleep:
@@ -196,18 +205,36 @@ class Claims:
         return self._result(member, container, changed)
 
     def _ensure_network(self, member: Member) -> None:
-        networks = Networks(self._client, self._settings.state_dir)
         try:
-            networks.ensure([member.owner])
+            self._owners_networks.ensure([member.owner])
         except EngineError:
             # Another claim may have made it in this moment.
-            if network_name(member.owner) not in networks.ids():
+            if network_name(member.owner) not in self._owners_networks.ids():
                 raise
 
-    def _networks(self, container: Container) -> set[str]:
+    def _look_at(self, container: Container) -> dict[str, Any]:
         with engine_words(f"Looking at {container.name}"):
-            details = self._api.inspect_container(container.id)
-        return set(details["NetworkSettings"].get("Networks") or {})
+            return dict(self._api.inspect_container(container.id))
+
+    def _networks(self, container: Container) -> set[str]:
+        return set(self._look_at(container)["NetworkSettings"].get("Networks") or {})
+
+    def _store(self, member: Member, container: Container) -> SecretsStore:
+        """Where its secrets are: in memory where its container finds them there."""
+        binds = self._look_at(container)["HostConfig"].get("Binds") or []
+        in_memory = any(MEMORY_PATH in str(bind).split(":") for bind in binds)
+        return SecretsStore(self._settings.state_dir, member.name, self._settings.memory if in_memory else "")
+
+    def _secrets_differ(self, member: Member, container: Container) -> bool:
+        wished = self._settings.secrets
+        if wished is None:
+            return False
+        store = self._store(member, container)
+        return store.user_secrets() != wished or bool(store.misplaced(wished))
+
+    def _write_secrets(self, member: Member, container: Container) -> None:
+        if self._settings.secrets is not None:
+            self._store(member, container).write_user_secrets(self._settings.secrets)
 
     def _move(self, member: Member, container: Container) -> None:
         """Take a container from the pool's network to its owner's, while it runs."""
@@ -230,6 +257,7 @@ class Claims:
         if self._settings.purge:
             rollout.purge()
         else:
+            SecretsStore(self._settings.state_dir, member.name, self._settings.memory).write_user_secrets({})
             self._book.write(replace(member, returned=True))
         IdleRecords(self._settings.state_dir).forget([member.name])
 
@@ -240,7 +268,7 @@ class Claims:
         with locks.host():
             if settings.purge:
                 forget_purged(self._client, VolumeBook(settings.state_dir), names)
-            Networks(self._client, settings.state_dir).remove_unused(locks.reserved_networks())
+            self._owners_networks.remove_unused(locks.reserved_networks())
 
     def _rollout(self, member: Member) -> Rollout:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)

@@ -44,10 +44,15 @@ def problems_of_secrets(secrets_by_workspace: Any) -> list[str]:
     """Every mistake in a mapping of workspaces to files to values, in words that hold no value."""
     if not isinstance(secrets_by_workspace, Mapping):
         return [f"secrets: expected a mapping of workspaces, got {type(secrets_by_workspace).__name__}."]
-    return [text for name, files in secrets_by_workspace.items() for text in _file_problems(f"secrets.{name}", files)]
+    named = ((f"secrets.{name}", files) for name, files in secrets_by_workspace.items())
+    return [text for where, files in named for text in problems_of_files(where, files)]
 
 
-def _file_problems(where: str, files: Any) -> Iterable[str]:
+def problems_of_files(where: str, files: Any) -> Iterable[str]:
+    """Every mistake in a mapping of file names to values, in words that hold no value.
+
+    :param where: what the mapping is called.
+    """
     if not isinstance(files, Mapping):
         yield f"{where}: expected a mapping of file names to values, got {type(files).__name__}."
         return

@@ -47,6 +47,18 @@ options:
       - Where this is not given it stays as it is, and is the claimant in the beginning.
     type: str
     default: ''
+  secrets:
+    description:
+      - Files of secrets that the claimant's workspace finds in C(/run/codeopen/secrets), beside its password; a
+        dictionary of file names with values. Take the values from Vault or from any lookup.
+      - A changed value replaces its file in the running workspace. Where this option is given, files that it does not
+        name are removed; without it they stay as they are. With O(state=absent) they are removed.
+      - They are in memory or on the host's disk as O(codeopen.workspaces.workspace#module:secrets_in) said when the
+        pool was deployed. The values are in no result, diff or log.
+    type: dict
+  secret_values:
+    description: What O(secrets) says, as JSON. The action plugin sets it.
+    type: str
   state:
     description:
       - With V(present) the claimant has a workspace of the pool. One that they have already is started if it does not
@@ -87,6 +99,13 @@ EXAMPLES = r"""
     pool: python
     claimant: ada
   register: claimed
+
+- name: Give Bob a workspace with his token in it
+  codeopen.workspaces.workspace_claim:
+    pool: python
+    claimant: bob
+    secrets:
+      github-token: "{{ vault_github_token_of_bob }}"
 
 - name: Say where it is
   ansible.builtin.debug:
@@ -139,6 +158,7 @@ removed:
   sample: [python-3]
 """
 
+import json
 import re
 from typing import Any
 
@@ -150,6 +170,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_files
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 
@@ -170,6 +191,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         for key, name in people.items()
         if (name or key == "claimant") and (not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 40)
     ]
+    given = parameters["secret_values"]
+    secrets = json.loads(given) if given else parameters["secrets"]
+    problems.extend(problems_of_files("secrets", secrets or {}))
     if problems:
         raise PlanError(problems)
     settings = ClaimSettings(
@@ -177,6 +201,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         pool=parameters["pool"],
         purge=parameters["purge"],
         memory=in_memory(parameters["state_dir"]),
+        secrets=secrets,
         lock_timeout=parameters["lock_timeout"],
         rollout=RolloutSettings(parameters["health_timeout"], parameters["stop_timeout"]),
         check_mode=module.check_mode,
@@ -211,6 +236,8 @@ def main() -> None:
             "pool": {"type": "str", "required": True},
             "claimant": {"type": "str", "required": True},
             "owner": {"type": "str", "default": ""},
+            "secrets": {"type": "dict", "no_log": True},
+            "secret_values": {"type": "str", "no_log": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "purge": {"type": "bool", "default": False},
             "health_timeout": {"type": "float", "default": 180},

@@ -24,9 +24,11 @@ ROOT = Path(__file__).resolve().parents[3]
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nhush-certificate\n-----END CERTIFICATE-----\n"
 
 
-def play(host: Host, folder: Path, task: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run one task of ``workspace`` on this machine."""
-    tasks = [{"name": "Converge", "codeopen.workspaces.workspace": task}]
+def play(
+    host: Host, folder: Path, task: dict[str, Any], *options: str, module: str = "workspace"
+) -> subprocess.CompletedProcess[str]:
+    """Run one task of a module on this machine."""
+    tasks = [{"name": "Converge", f"codeopen.workspaces.{module}": task}]
     plays = [{"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
     playbook = folder / "playbook.yml"
     playbook.write_text(json.dumps(plays))

@@ -22,6 +22,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book impo
 from ansible_collections.codeopen.workspaces.plugins.module_utils.record_table import records_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import lock_one
 
+from .test_playbook import play
+
 if TYPE_CHECKING:
     from .conftest import Host
 
@@ -115,6 +117,57 @@ def test_a_claim_gives_one_that_runs_and_the_next_run_fills_the_pool_up(host: Ho
     assert PoolBook(str(host.state_dir)).member(host.name("p-3")) is None
     assert not host.client.api.volumes(filters={"name": f"codeopen-{host.name('p-3')}-"})["Volumes"]
     assert get(claim(host, "bob")["urls"]["web"]) == "healthy new"
+
+
+@pytest.mark.parametrize("secrets_in", ["memory", "disk"])
+def test_a_claim_brings_its_claimants_secrets(host: Host, secrets_in: str) -> None:
+    host.ok(pools=[pool(host, 1)], secrets_in=secrets_in)
+    before = host.started("p-1")
+
+    def inside(name: str) -> str:
+        container = host.client.containers.get(f"codeopen-{host.name('p-1')}")
+        return str(container.exec_run(f"cat /run/codeopen/secrets/{name}").output.decode())
+
+    given: dict[str, Any] = {"secrets": {"token": "hush-1", "key": "hush-key"}}
+    told = claim(host, "ada", _ansible_check_mode=True, **given)
+    assert told["changed"]
+    assert "No such file" in inside("token")
+    done = claim(host, "ada", _ansible_diff=True, **given)
+    assert (inside("token"), inside("key")) == ("hush-1", "hush-key")
+    assert host.secret("p-1", "token").exists() == (secrets_in == "memory")
+    assert not claim(host, "ada", **given)["changed"]
+    # Not given they stay; a changed one is replaced, and one that is not named any more goes.
+    assert not claim(host, "ada")["changed"]
+    changed = {"secrets": {"token": "hush-2"}}
+    assert claim(host, "ada", _ansible_check_mode=True, **changed)["changed"]
+    assert inside("token") == "hush-1"
+    assert claim(host, "ada", **changed)["changed"]
+    assert (inside("token"), "No such file" in inside("key")) == ("hush-2", True)
+    assert host.started("p-1") == before
+    assert "hush" not in json.dumps([told, done, host.container("p-1")])
+    # A run over the pool leaves them alone, and they go with their workspace.
+    host.ok(pools=[pool(host, 1)], secrets={}, secrets_in=secrets_in)
+    assert inside("token") == "hush-2"
+    claim(host, "ada", state="absent")
+    left = {path.name for path in Path(done["password_file"]).parent.iterdir()}
+    assert (left, host.secret("p-1", "token").exists()) == ({"network", "password"}, False)
+
+
+def test_secrets_of_a_claim_are_refused_with_all_mistakes_and_shown_nowhere(host: Host, tmp_path: Path) -> None:
+    host.ok(pools=[pool(host, 1)])
+    failed = claim(host, "ada", secrets={"../x": "hush", "password": "hush", "empty": ""})
+    wrong = [line.split(":")[0] for line in failed["msg"].splitlines()[1:]]
+    assert wrong == ["- secrets", "- secrets.password", "- secrets.empty"]
+    task = dict(arguments(host, "ada"), secrets={"token": "hush", "short": "1"})
+    done = play(host, tmp_path, task, "-vvv", "--diff", module="workspace_claim")
+    assert "changed=1" in done.stdout, done.stdout
+    assert "hush" not in done.stdout + done.stderr + failed["msg"]
+    # A value of one letter does not blot out what it is in.
+    assert host.name("p-1") in done.stdout
+    assert "changed=0" in play(host, tmp_path, task, module="workspace_claim").stdout
+    refused = play(host, tmp_path, dict(task, secrets={"../x": "hush"}), module="workspace_claim")
+    assert "'../x' is not a secret's file name" in refused.stdout
+    assert "hush" not in refused.stdout
 
 
 def test_everybody_gets_their_own_however_many_come_at_once(host: Host) -> None:
