@@ -9,140 +9,29 @@ The time of a task is the playbook's without that of a playbook that does nothin
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import secrets
-import shutil
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import docker
+from fleet_parts import NOTHING, UNCHANGED_RUNS, Playbooks, ours, print_figures, theirs
 
-ROOT = Path(__file__).resolve().parents[2]
 COUNT = 50
-# Quick until healthy, then quiet, so that what is measured is not the checks of the others.
-PACE = "--interval=60s --start-period=60s --start-interval=300ms"
-FIRST_PORT = 31000
-UNCHANGED_RUNS = 3
-
-
-def load_helpers() -> Any:
-    """The integration tests' helpers, under a name that no other folder's have."""
-    path = ROOT / "tests" / "integration" / "workspaces" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("workspace_helpers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Playbooks:
-    """Runs playbooks of one task on this machine and takes their time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,"]
-        self._command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-
-    def seconds(self, task: dict[str, Any], changed: bool) -> float:
-        """How long it takes, having made sure that it changes something, or nothing."""
-        task = dict(task, name="Measured")
-        plays = [{"name": "P", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]
-        path = self._folder / "playbook.yml"
-        path.write_text(json.dumps(plays))
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            [*self._command, str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
-            start_new_session=True,
-        )
-        try:
-            output, _unused = process.communicate()
-        except BaseException:
-            # With its workers, or they would go on making containers.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        taken = time.perf_counter() - begin
-        wanted = "changed=1" if changed else "changed=0"
-        if process.returncode or wanted not in output:
-            raise RuntimeError(f"expected {wanted}:\n{output[-3000:]}")
-        return taken
-
-
-def ours(image: str, prefix: str, state_dir: Path, count: int = COUNT, text: str = "hello") -> dict[str, Any]:
-    """One task for all.
-
-    :param text: what the first is told.
-    """
-    workspaces = [
-        {
-            "name": f"{prefix}-{number}",
-            "image": image,
-            "cpus": 0.5,
-            "memory": 64 * 1024 * 1024,
-            "ports": [{"name": "web", "container": 4096, "host": FIRST_PORT + number}],
-            "volumes": [{"name": "home", "path": "/home/developer"}],
-            "environment": {"TEXT": "hello" if number else text},
-        }
-        for number in range(count)
-    ]
-    return {"codeopen.workspaces.workspace": {"workspaces": workspaces, "state_dir": str(state_dir)}}
-
-
-def theirs(image: str, prefix: str, state: str, count: int = COUNT) -> dict[str, Any]:
-    """A loop over the same."""
-    return {
-        "community.docker.docker_container": {
-            "name": f"{prefix}-loop-{{{{ item }}}}",
-            "hostname": "loop",
-            "image": image,
-            "pull": "never",
-            "state": state,
-            "cpus": 0.5,
-            "memory": "64M",
-            "pids_limit": 4096,
-            "restart_policy": "unless-stopped",
-            "log_driver": "json-file",
-            "log_options": {"max-size": "10m", "max-file": "3"},
-            "env": {"TEXT": "hello"},
-            "published_ports": [f"127.0.0.1:{{{{ {FIRST_PORT + 1000} + item }}}}:4096"],
-            "mounts": [{"type": "volume", "source": f"{prefix}-loop-{{{{ item }}}}-home", "target": "/home/developer"}],
-        },
-        "loop": f"{{{{ range({count}) | list }}}}",
-    }
-
-
-def remove(client: docker.DockerClient, prefix: str) -> None:
-    """Remove what was measured."""
-    for container in client.api.containers(all=True, filters={"name": prefix}):
-        client.api.remove_container(container["Id"], force=True, v=True)
-    for volume in client.api.volumes(filters={"name": prefix})["Volumes"] or []:
-        client.api.remove_volume(volume["Name"], force=True)
 
 
 def measure(client: docker.DockerClient, image: str, folder: Path, prefix: str) -> dict[str, Any]:
     """All figures; times in seconds."""
     books = Playbooks(folder)
-    nothing = {"ansible.builtin.debug": {"msg": "nothing"}}
-    our_task = ours(image, prefix, folder / "state")
-    create = {"ours": books.seconds(our_task, True), "loop": books.seconds(theirs(image, prefix, "healthy"), True)}
+    our_task = ours(image, prefix, folder / "state", COUNT)
+    create = {
+        "ours": books.seconds(our_task, True),
+        "loop": books.seconds(theirs(image, prefix, "healthy", COUNT), True),
+    }
     times: dict[str, list[float]] = {"ours": [], "loop": [], "nothing": []}
     for _run in range(UNCHANGED_RUNS):
-        times["nothing"].append(books.seconds(nothing, False))
+        times["nothing"].append(books.seconds(NOTHING, False))
         times["ours"].append(books.seconds(our_task, False))
-        times["loop"].append(books.seconds(theirs(image, prefix, "started"), False))
+        times["loop"].append(books.seconds(theirs(image, prefix, "started", COUNT), False))
     unchanged = {side: statistics.median(values) for side, values in times.items()}
     idle = unchanged.pop("nothing")
     return {
@@ -158,24 +47,5 @@ def measure(client: docker.DockerClient, image: str, folder: Path, prefix: str) 
     }
 
 
-def main() -> None:
-    """Print the figures."""
-    # What was started has to go, however this ends.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    helpers = load_helpers()
-    client = docker.from_env()
-    prefix = f"b{secrets.token_hex(3)}"
-    folder = Path(tempfile.mkdtemp(prefix="codeopen-bench-"))
-    try:
-        with helpers.small_image(client, PACE) as image:
-            try:
-                print(json.dumps(measure(client, image, folder, prefix)))
-            finally:
-                remove(client, prefix)
-    finally:
-        shutil.rmtree(folder)
-        client.close()
-
-
 if __name__ == "__main__":
-    main()
+    print_figures(measure)

@@ -10,9 +10,6 @@ the cost grows up to three hundred, and the most memory that the module takes th
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -22,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from bench_fleet import FIRST_PORT, PACE, UNCHANGED_RUNS, Playbooks, load_helpers, ours, remove, theirs
+from fleet_parts import FIRST_PORT, NOTHING, ROOT, UNCHANGED_RUNS, Playbooks, ours, print_figures, remove, theirs
 
-ROOT = Path(__file__).resolve().parents[2]
 COUNT = 100
 MANY = 300
 MODULE = "ansible_collections.codeopen.workspaces.plugins.modules.workspace"
@@ -90,10 +86,9 @@ def against_others(
     file.write_text(json.dumps(compose_file(image, prefix)))
     create = {"ours": books.seconds(task, True)}
     create["compose"] = compose(file, "up", "--detach", "--wait")
-    nothing = {"ansible.builtin.debug": {"msg": "nothing"}}
     times: dict[str, list[float]] = {"ours": [], "nothing": [], "compose": [], "one": []}
     for number in range(UNCHANGED_RUNS):
-        times["nothing"].append(books.seconds(nothing, False))
+        times["nothing"].append(books.seconds(NOTHING, False))
         times["ours"].append(books.seconds(task, False))
         times["compose"].append(compose(file, "up", "--detach", "--wait"))
         times["one"].append(books.seconds(ours(image, prefix, folder / "state", COUNT, f"other {number}"), True))
@@ -153,24 +148,5 @@ def measure(client: docker.DockerClient, image: str, folder: Path, prefix: str) 
     return figures
 
 
-def main() -> None:
-    """Print the figures."""
-    # What was started has to go, however this ends.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    helpers = load_helpers()
-    client = docker.from_env(timeout=300)
-    prefix = f"b{secrets.token_hex(3)}"
-    folder = Path(tempfile.mkdtemp(prefix="codeopen-bench-"))
-    try:
-        with helpers.small_image(client, PACE) as image:
-            try:
-                print(json.dumps(measure(client, image, folder, prefix)))
-            finally:
-                remove(client, prefix)
-    finally:
-        shutil.rmtree(folder)
-        client.close()
-
-
 if __name__ == "__main__":
-    main()
+    print_figures(measure)

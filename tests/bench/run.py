@@ -47,6 +47,7 @@ GOALS = {
     "hundred_one_changed_more_seconds": Goal(3),
     "three_hundred_growth_ratio": Goal(4.5),
     "three_hundred_module_megabytes": Goal(200),
+    "claim_playbook_seconds": Goal(2),
     "start_healthy_seconds": Goal(5),
     "base_image_megabytes": Goal(757),
 }
