@@ -53,9 +53,15 @@ class Cluster:
     def play(self, role: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a role on all machines."""
         plays = [{"name": "Test", "hosts": "all", "gather_facts": False, "roles": [f"codeopen.workspaces.{role}"]}]
-        playbook, inventory = self.folder / "playbook.json", self.folder / "inventory.json"
+        playbook = self.folder / "playbook.json"
         playbook.write_text(json.dumps(plays))
-        inventory.write_text(json.dumps({"all": {"hosts": self.variables, "vars": variables}}))
+        return self.playbook(playbook, *options, **variables)
+
+    def playbook(self, playbook: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook, for which all machines are in the group codeopen."""
+        inventory = self.folder / "inventory.json"
+        hosts = {"codeopen": {"hosts": self.variables}}
+        inventory.write_text(json.dumps({"all": {"children": hosts, "vars": variables}}))
         command = shutil.which("ansible-playbook")
         assert command is not None
         return subprocess.run(

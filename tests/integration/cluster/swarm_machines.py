@@ -10,13 +10,11 @@ process kills all of them at once, as a power cut does; its disk stays.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from typing import Any, Optional
 
 import docker
 import requests
+from busybox_root import busybox_root
 
 ENTRYPOINT = """#!/bin/sh
 # Who it is: containers of one workspace have one host name.
@@ -49,7 +48,6 @@ echo "web: healthy"
 RECIPE = "a" * 64
 IMAGE = "codeopen-small:1"
 _START_SECONDS = 60
-_BUSYBOX = "busybox is missing: install the package busybox-static"
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -156,16 +154,20 @@ class Machine:
         """A file of one of its volumes."""
         return self.folder / "data" / "volumes" / volume / "_data" / name
 
-    def load(self, image: bytes) -> None:
-        """Have the image of the tests."""
+    def load(self, image: bytes, name: str = IMAGE, recipe: str = RECIPE) -> None:
+        """Have the image of the tests.
+
+        :param name: what it is called here.
+        :param recipe: what it says that it was made by.
+        """
         self.docker.api.import_image_from_data(
             image,
-            repository=IMAGE.split(":", maxsplit=1)[0],
-            tag=IMAGE.split(":")[1],
+            repository=name.split(":", maxsplit=1)[0],
+            tag=name.split(":")[1],
             changes=[
                 'ENTRYPOINT ["/entrypoint"]',
                 "HEALTHCHECK --interval=500ms --timeout=10s --retries=3 CMD /health",
-                f"LABEL codeopen.recipe={RECIPE}",
+                f"LABEL codeopen.recipe={recipe}",
                 "ENV PATH=/bin",
             ],
         )
@@ -194,27 +196,7 @@ def _alive(process: str) -> bool:
 
 def small_image() -> bytes:
     """A file system in which a container does what its variable MODE says."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise RuntimeError(_BUSYBOX)
-    applets = run(busybox, "--list").split()
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name in ("bin", "tmp", "home", "srv", "run"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-        programs = {"bin/busybox": Path(busybox).read_bytes(), "entrypoint": ENTRYPOINT.encode(), "health": HEALTH.encode()}
-        for name, content in programs.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            archive.addfile(member, io.BytesIO(content))
-        for applet in applets:
-            if applet != "busybox":
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                archive.addfile(link)
-    return stream.getvalue()
+    return busybox_root({"entrypoint": ENTRYPOINT.encode(), "health": HEALTH.encode()})
 
 
 @contextlib.contextmanager

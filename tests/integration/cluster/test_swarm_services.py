@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_cluster import Cluster, Services
+from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files, find_catalogue
+from swarm_cluster import ROOT, Cluster, Services, changed
+from swarm_machines import small_image
 
 pytestmark = pytest.mark.engine
 
@@ -258,7 +261,42 @@ def test_mistakes_are_told_before_anything_is_touched(services: Services) -> Non
     result = services.run(services.entry("a", gpus=[0]), services.entry("b", state="paused"), services.entry("c"))
     assert "3 mistakes" not in result["msg"]
     assert "2 mistakes in the list of workspaces" in result["msg"]
+    pool = {"name": services.name("p"), "size": 1, "workspace": services.entry("p")}
+    assert "pools are not for a Swarm" in services.run(services.entry("c"), pools=[pool])["msg"]
     assert services.where("c") == []
+
+
+def test_the_playbooks_deploy_and_remove_on_the_swarm(services: Services, cluster: Cluster) -> None:
+    definition = {"name": services.name("a"), "flavor": "js", "tier": "starter", "ports": {"opencode": "0.0.0.0:24096"}}
+    (planned,) = make_plan(find_catalogue(), [definition], component_files)["workspaces"]
+    image = small_image()
+    for machine in cluster.members.values():
+        machine.load(image, planned["image"], planned["recipe"])
+    variables = {
+        "codeopen_orchestrator": "swarm",
+        "codeopen_workspaces": [definition],
+        "workspaces_health_timeout": 60,
+        "workspaces_engines": {name: machine.url for name, machine in cluster.members.items()},
+    }
+    deploy, remove = (ROOT / "playbooks" / f"{name}.yml" for name in ("deploy", "remove"))
+    told = cluster.playbook(deploy, "--check", "--diff", **variables)
+    assert f"+ {services.name('a')}: create" in told.stdout, told.stdout + told.stderr
+    first = cluster.playbook(deploy, **variables)
+    assert (first.returncode, changed(first)) == (0, 1), first.stdout + first.stderr
+    (node,) = services.where("a")
+    assert f"http://{cluster[node].address}:24096" in first.stdout
+    assert changed(cluster.playbook(deploy, **variables)) == 0
+
+    volume = f"codeopen-{services.name('a')}-home"
+    assert cluster[node].file(volume, "").is_dir()
+    variables["codeopen_remove"] = services.name("a")
+    assert changed(cluster.playbook(remove, **variables)) == 1
+    assert services.where("a") == []
+    assert cluster[node].file(volume, "").is_dir()
+    gone = cluster.playbook(remove, **variables, codeopen_purge=True)
+    assert changed(gone) == 1, gone.stdout + gone.stderr
+    assert not cluster[node].file(volume, "").exists()
+    assert changed(cluster.playbook(remove, **variables, codeopen_purge=True)) == 0
 
 
 def test_the_role_workspaces_deploys_on_the_swarm(services: Services, cluster: Cluster) -> None:
