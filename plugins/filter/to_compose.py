@@ -16,6 +16,7 @@ DOCUMENTATION = r"""
       are those that M(codeopen.workspaces.workspace) gives them; health checks are in the images.
     - Workspaces that are to be absent are left out. Those that are to be stopped or paused are in a profile of that
       name, which C(docker compose up) does not start.
+    - Pools are left out, for who claims their members is known on the host only.
     - Ports without a host port get a free one on their address, another one with each new container.
     - Passwords that the host does not have yet are made by the service C(codeopen_passwords), which runs before the
       workspaces and ends.

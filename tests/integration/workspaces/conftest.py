@@ -21,6 +21,7 @@ from typing import Any, Optional
 import docker
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
+from busybox_root import busybox_root
 
 ENTRYPOINT = """#!/bin/sh
 trap 'echo stopping; exit 0' TERM
@@ -185,28 +186,8 @@ def small_image(engine: docker.DockerClient, pace: str = "--interval=300ms") -> 
 
     :param pace: how often the check runs; many containers need a slower one, since each check is a process.
     """
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise RuntimeError("busybox is missing: install the package busybox-static")
-    content = Path(busybox).read_bytes()
-    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name in ("bin", "tmp", "home", "srv"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-        member = tarfile.TarInfo("bin/busybox")
-        member.size, member.mode = len(content), 0o755
-        archive.addfile(member, io.BytesIO(content))
-        for applet in applets:
-            if applet != "busybox":
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                archive.addfile(link)
-    stream.seek(0)
     tag = f"codeopen-test-{secrets.token_hex(4)}"
-    engine.api.import_image_from_data(stream.read(), repository=f"{tag}-base", tag="1")
+    engine.api.import_image_from_data(busybox_root(), repository=f"{tag}-base", tag="1")
     try:
         files = {
             "Dockerfile": DOCKERFILE.format(base=f"{tag}-base:1", recipe=RECIPE, pace=pace).encode(),

@@ -7,72 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
-from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export import ExportSettings, to_project
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_import import from_project
-from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import (
     component_files,
     find_catalogue,
 )
+from compose_project import Compose
 
 if TYPE_CHECKING:
     from .conftest import Host
 
 pytestmark = pytest.mark.engine
 
-PLUGIN = Path(__file__).parents[3] / ".build/compose/docker-compose"
-
-
-class Compose:
-    """``docker compose`` with a file of its own, in a project that is called as the host's workspaces begin."""
-
-    def __init__(self, host: Host, folder: Path) -> None:
-        assert PLUGIN.exists(), f"{PLUGIN} is missing: run scripts/compose.sh"
-        self.host = host
-        self.file = folder / "compose.yml"
-        plugins = folder / "docker/cli-plugins"
-        plugins.mkdir(parents=True)
-        (plugins / "docker-compose").symlink_to(PLUGIN)
-        self._environment = {**os.environ, "DOCKER_CONFIG": str(folder / "docker")}
-
-    def write(self, *entries: dict[str, Any], **settings: Any) -> None:
-        """Export workspaces of a plan."""
-        state_dir = str(self.host.state_dir)
-        memory = str(Path(memory_folder(state_dir)).parent)
-        given = ExportSettings(project=self.host.prefix, state_dir=state_dir, memory=memory, **settings)
-        project = to_project(entries, given)
-        self.file.write_text(yaml.safe_dump(project))
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """How a command of Compose ended."""
-        command = ["docker", "compose", "--file", str(self.file), *arguments]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
-
-    def ok(self, *arguments: str) -> str:
-        """What a command that must succeed printed."""
-        ended = self.run(*arguments)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def health(self) -> dict[str, str]:
-        """The health of each service that has a container, by name."""
-        rows = [json.loads(line) for line in self.ok("ps", "--all", "--format", "json").splitlines()]
-        return {str(row["Service"]): str(row["Health"]) for row in rows}
-
 
 @pytest.fixture
 def compose(host: Host, tmp_path: Path) -> Iterator[Compose]:
-    made = Compose(host, tmp_path)
+    made = Compose(tmp_path, host.prefix, host.state_dir)
     yield made
     if made.file.exists():
         made.run("--profile", "*", "down", "--timeout", "1")
@@ -243,7 +202,7 @@ volumes:
             ("database", "image"),
         ]  # fmt: skip
         # The variable is known to Compose, and so are the names of volumes.
-        compose._environment["GREETING"] = "hello"
+        compose.environment["GREETING"] = "hello"
         result = from_project(catalogue, yaml.safe_load(compose.ok("config")))
         planned = make_plan(catalogue, result["workspaces"], component_files)["workspaces"]
         # The image is made from no recipe of the catalogue's.
