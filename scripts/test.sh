@@ -44,11 +44,11 @@ trap 'kill "$work" 2>/dev/null || true' EXIT
 scripts/lint.sh
 scripts/sanity.sh
 counted scripts/unit.sh --numprocesses 2 --dist loadgroup --quiet
-run_tests --numprocesses 2 tests/integration/images tests/integration/workspaces
+# Tests wait more than they work, so there are more of them at once than cores.
+run_tests --numprocesses 3 tests/integration/images tests/integration/workspaces
 while [[ ! -e $built ]] && kill -0 "$work" 2>/dev/null; do sleep 1; done
 [[ -e $built ]] || finish_engine_work
-# They wait more than they work, so with Molecule there are more of them at once than cores.
-run_tests --numprocesses 2 tests/integration/test_*.py tests/integration/hosts \
+run_tests --numprocesses 3 tests/integration/test_*.py tests/integration/hosts \
   tests/images/test_{base,start,layers,python,js,code_server,closed_network,compose}.py
 finish_engine_work
 trap - EXIT

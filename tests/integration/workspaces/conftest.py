@@ -53,6 +53,8 @@ LABEL codeopen.recipe={recipe}
 """
 
 RECIPE = "a" * 64
+# Often until healthy, then seldom, since each check is a process that costs the engine some 60 ms of CPU.
+PACE = "--start-period=1s --start-interval=300ms --interval=1s"
 
 
 class Host:
@@ -181,7 +183,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @contextlib.contextmanager
-def small_image(engine: docker.DockerClient, pace: str = "--interval=300ms") -> Iterator[str]:
+def small_image(engine: docker.DockerClient, pace: str = PACE) -> Iterator[str]:
     """An image whose container and health check do what the variable MODE says, while the block runs.
 
     :param pace: how often the check runs; many containers need a slower one, since each check is a process.
