@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, NAME, Catalogue
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
-STATES = ("started", "stopped", "restarted", "paused", "absent")
 _LONGEST_NAME = 40
 _ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f:]+\]?"
 _PUBLISHED = re.compile(rf"(?:({_ADDRESS}):)?([0-9]{{1,5}})")
