@@ -17,10 +17,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.activity impor
     reason,
     used_ports,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle import Sample
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import NOT_FOUND, engine_words
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import Item
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, PlanError, RolloutError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
@@ -29,7 +29,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.networks impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import Member
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings, engine_words
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH, SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook

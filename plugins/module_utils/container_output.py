@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import in_utc
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
@@ -17,7 +18,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     Container,
     by_workspace,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 if TYPE_CHECKING:

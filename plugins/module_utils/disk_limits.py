@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_quota import Quotas
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import Item, describe_live, mark_failed
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, workspace_key
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import parse_volumes, size_of

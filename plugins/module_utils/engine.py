@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -22,8 +25,13 @@ try:
     import requests.exceptions
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
+    # connect() says it; nothing else runs without a client.
+    ENGINE_ERRORS: tuple[type[Exception], ...] = ()
+    NOT_FOUND: tuple[type[Exception], ...] = ()
 else:
     DOCKER_IMPORT_ERROR = None
+    ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
+    NOT_FOUND = (docker.errors.NotFound,)
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 MINIMUM_VERSION = (23, 0)
@@ -71,6 +79,22 @@ def guard_changes(client: DockerClient, check: Callable[[], None]) -> None:
 
     # The client is a session of requests, whose hook for authentication sees every request before it goes.
     client.api.auth = guard
+
+
+def list_containers(client: DockerClient, only_workspaces: bool = True) -> list[dict[str, Any]]:
+    """The engine's rows for all containers, running or not."""
+    filters = {"label": LABEL_WORKSPACE} if only_workspaces else None
+    with engine_words("Listing containers"):
+        return list(client.api.containers(all=True, filters=filters))
+
+
+@contextmanager
+def engine_words(doing: str) -> Iterator[None]:
+    """Turn the docker SDK's exceptions into an EngineError that says what was being done."""
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        raise EngineError(f"{doing} failed: {explain(error)}") from error
 
 
 def explain(error: Exception) -> str:

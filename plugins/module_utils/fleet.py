@@ -21,6 +21,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
 from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
     RolloutError,
@@ -38,7 +39,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import Networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_RECIPE,
-    LABEL_WORKSPACE,
     Observed,
     by_workspace,
 )
@@ -47,10 +47,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
     Assignment,
     assign,
     parse_range,
-)
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
-    NOT_FOUND,
-    engine_words,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
     SecretsStore,
@@ -68,13 +64,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run 
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-
-def list_containers(client: DockerClient, only_workspaces: bool = True) -> list[dict[str, Any]]:
-    """The engine's rows for all containers, running or not."""
-    filters = {"label": LABEL_WORKSPACE} if only_workspaces else None
-    with engine_words("Listing containers"):
-        return list(client.api.containers(all=True, filters=filters))
 
 
 class Fleet:

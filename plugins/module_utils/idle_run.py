@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.activity_reader import ActivityReader, Seen
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle import Look, judge
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import lock_one

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.drift import drift, found_configuration
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_report import services
@@ -23,7 +24,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SHARED_NETWORK, network_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import NOT_FOUND, engine_words
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import LONGEST_POOL
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import engine_words
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -11,14 +11,17 @@ comes next after an interruption finds both and goes on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import explain
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
+    ENGINE_ERRORS,
+    NOT_FOUND,
+    engine_words,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import (
     Interrupted,
@@ -35,28 +38,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.retry import backoff, retrying
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
-try:
-    import docker.errors
-    import requests.exceptions
-except ImportError:
-    # engine.connect says it; nothing here runs without a client.
-    ENGINE_ERRORS: tuple[type[Exception], ...] = ()
-    NOT_FOUND: tuple[type[Exception], ...] = ()
-else:
-    ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
-    NOT_FOUND = (docker.errors.NotFound,)
-
 if TYPE_CHECKING:
     from docker import DockerClient
-
-
-@contextmanager
-def engine_words(doing: str) -> Iterator[None]:
-    """Turn the docker SDK's exceptions into an EngineError that says what was being done."""
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise EngineError(f"{doing} failed: {explain(error)}") from error
 
 
 @dataclass(frozen=True)

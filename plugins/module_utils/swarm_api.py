@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_OWNER,
@@ -21,7 +22,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_WORKSPACE,
     container_name,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import Node, parse_node
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import (
     LABEL_NODE,

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import disk_quota, volumes
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import VolumeError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.file_trees import copy_tree, used_bytes
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import WORKSPACE_UID
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, quota_key
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import Volume, VolumeWish

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec, Settings, build
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
     Item,
@@ -27,11 +28,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks im
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO_GPUS, GpuHost
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
-    Rollout,
-    RolloutSettings,
-    engine_words,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings
 
 if TYPE_CHECKING:
     from docker import DockerClient

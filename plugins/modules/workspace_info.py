@@ -173,9 +173,8 @@ workspaces:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.inspection import Inspector
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR

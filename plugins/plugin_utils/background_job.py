@@ -56,21 +56,22 @@ def run_in_background(action: ActionBase, module: str, arguments: dict[str, Any]
     ended = False
     while True:
         ended = ended or show()
-        if ended or polls % JOB_EVERY == JOB_EVERY - 1 or (polls > 3 and not tail.offset):
-            status = _job(action, job["ansible_job_id"], "status", task_vars)
+        if ended or polls % JOB_EVERY == JOB_EVERY - 1 or (polls > QUICK_POLLS and not tail.offset):
+            status = _job_status(action, job["ansible_job_id"], task_vars)
             # A killed job leaves no result; what it says then is a failure, too.
             if status.get("finished") or status.get("failed"):
                 if not ended:
                     # It ended after the last look.
                     show()
-                _job(action, job["ansible_job_id"], "cleanup", task_vars)
+                # A module's own cleanup takes as long as a short job.
+                action._low_level_execute_command(f"rm -f {shlex.quote(str(job['results_file']))}", sudoable=True)
                 return {key: value for key, value in status.items() if key not in JOB_KEYS}
         polls += 1
         time.sleep(POLL / 4 if ended or polls <= QUICK_POLLS else POLL)
 
 
-def _job(action: ActionBase, job: str, mode: str, task_vars: Any) -> dict[str, Any]:
-    arguments = {"jid": job, "mode": mode, "_async_dir": action.get_shell_option("async_dir", "~/.ansible_async")}
+def _job_status(action: ActionBase, job: str, task_vars: Any) -> dict[str, Any]:
+    arguments = {"jid": job, "mode": "status", "_async_dir": action.get_shell_option("async_dir", "~/.ansible_async")}
     return dict(
         action._execute_module(module_name="ansible.legacy.async_status", module_args=arguments, task_vars=task_vars)
     )

@@ -1,10 +1,11 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a background job writes last is shown, however it falls between two looks."""
+"""What a background job writes last is shown, however it falls between two looks; nothing of it stays on the host."""
 
 from __future__ import annotations
 
+import shlex
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,17 +21,21 @@ class StandIn:
     def __init__(self, written_before: int) -> None:
         self._task = SimpleNamespace(async_val=0, no_log=False)
         self.written = LOG[:written_before]
+        self.removed: list[str] = []
 
     def get_shell_option(self, option: str, default: str) -> str:
         return default
 
     def _execute_module(self, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:
         if module_name == "demo":
-            return {"ansible_job_id": "1.2"}
+            return {"ansible_job_id": "1.2", "results_file": "/async dir/1.2"}
         self.written = LOG
         return {"finished": 1, "changed": True}
 
     def _low_level_execute_command(self, command: str, **more: Any) -> dict[str, str]:
+        if command.startswith("rm -f "):
+            self.removed.extend(shlex.split(command)[2:])
+            return {"stdout": ""}
         offset = int(command.split("tail -c +")[1].split()[0]) - 1
         return {"stdout": self.written[offset:]}
 
@@ -44,4 +49,5 @@ def test_every_line_is_shown_once(monkeypatch: pytest.MonkeyPatch, written_befor
     action: Any = StandIn(written_before)
     result = background_job.run_in_background(action, "demo", arguments, {"inventory_hostname": "h"})
     assert result == {"changed": True}
+    assert action.removed == ["/async dir/1.2"]
     assert shown == ["[h] [00:00] begins", "[h] [00:01] ends"]
