@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, mounts
+from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import problems_of_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import (
     NO_GPUS,
@@ -38,7 +39,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
 
 LABEL_VOLUME = "codeopen.volume"
 SECRETS_PATH = "/run/codeopen/secrets"
-STATES = ("started", "stopped", "restarted", "paused", "absent")
 # The network of workspaces that no owner is named for.
 SHARED_NETWORK = "codeopen-workspaces"
 

@@ -10,6 +10,8 @@ from typing import Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed
 
+# What may be wished.
+STATES = ("started", "stopped", "restarted", "paused", "absent")
 NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, PAUSE, REMOVE, RECOVER = (
     "none",
     "create",

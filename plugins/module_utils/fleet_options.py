@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, network_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import PROGRESS_OPTIONS
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
+from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import SECURITY_OPTIONS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 

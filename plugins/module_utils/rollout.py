@@ -17,11 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
-    ENGINE_ERRORS,
-    NOT_FOUND,
-    engine_words,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import (
     Interrupted,

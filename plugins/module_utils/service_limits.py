@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import container_spec, gpus
+from ansible_collections.codeopen.workspaces.plugins.module_utils import container_spec, decision, gpus
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import WILDCARDS
 
-STATES = ("started", "stopped", "restarted", "absent")
+STATES = tuple(state for state in decision.STATES if state != "paused")
 
 
 def service_problems(workspaces: Sequence[Mapping[str, Any]], pools: Iterable[Mapping[str, Any]] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, NAME, Catalogue
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import STATES
+from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 _LONGEST_NAME = 40
