@@ -22,7 +22,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.context_archiv
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
-from ansible_collections.codeopen.workspaces.plugins.plugin_utils.background_job import run_in_background
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.detached_run import follow
 
 MODULE = "codeopen.workspaces.image_build"
 
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _build(self, arguments: dict[str, Any], layers: list[Any], settings: str, task_vars: Any) -> dict[str, Any]:
         shell = self._connection._shell
         directory = shell.tmpdir or self._make_tmp_path()
-        sent = {name: shell.join_path(directory, name) for name in ("contexts.tar", "network", "heartbeat")}
+        sent = {name: shell.join_path(directory, name) for name in ("contexts.tar", "network")}
         with self._local_files(layers, settings) as local:
             for name, path in local.items():
                 self._transfer_file(path, sent[name])
@@ -85,21 +85,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         state_dir = str(arguments.get("state_dir") or DEFAULT_STATE_DIR)
         arguments = dict(arguments, contexts=sent["contexts.tar"], network_file=sent["network"])
         arguments["log_path"] = new_log_path(state_dir)
-        if not boolean(arguments.get("progress", True)):
-            return dict(self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars))
-        arguments["heartbeat"] = sent["heartbeat"]
-        return run_in_background(self, MODULE, arguments, task_vars)
+        arguments["detach"] = boolean(arguments.get("progress", True))
+        answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        return follow(self, dict(answer), arguments["log_path"], task_vars)
 
     @staticmethod
     @contextlib.contextmanager
     def _local_files(layers: list[Any], settings: str) -> Iterator[dict[str, str]]:
         """Make the files to send in a directory that only this user can read."""
         with tempfile.TemporaryDirectory(prefix="codeopen-build-") as directory:
-            paths = {name: os.path.join(directory, name) for name in ("contexts.tar", "network", "heartbeat")}
+            paths = {name: os.path.join(directory, name) for name in ("contexts.tar", "network")}
             with open(paths["contexts.tar"], "wb") as archive:
                 write_archive(layers, archive)
-            for name, text in (("network", settings), ("heartbeat", "")):
-                descriptor = os.open(paths[name], os.O_WRONLY | os.O_CREAT, 0o600)
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
+            descriptor = os.open(paths["network"], os.O_WRONLY | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(settings)
             yield paths

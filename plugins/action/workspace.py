@@ -18,7 +18,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import settings_text
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_secrets
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
-from ansible_collections.codeopen.workspaces.plugins.plugin_utils.background_job import run_in_background
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.detached_run import follow
 
 MODULE = "codeopen.workspaces.workspace"
 
@@ -71,22 +71,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments["pools"] = [_pool_without_environment(pool, environments) for pool in arguments["pools"]]
         if environments:
             arguments["environments"] = json.dumps(environments)
-        shown = boolean(arguments.get("progress", True)) and not self._task.check_mode
-        # Most runs find nothing to change, and then there is nothing to watch.
-        first = dict(arguments, only_unchanged=True) if shown else arguments
-        result.update(self._execute_module(module_name=self.module, module_args=first, task_vars=task_vars))
-        if result.pop("pending", False):
-            result.update(self._run_watched(arguments, task_vars))
-        return result
-
-    def _run_watched(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-        shell = self._connection._shell
-        directory = shell.tmpdir or self._make_tmp_path()
-        heartbeat = self._transfer_data(shell.join_path(directory, "heartbeat"), "")
-        self._fixup_perms2([directory, heartbeat], execute=False)
         log_path = new_log_path(str(arguments.get("state_dir") or DEFAULT_STATE_DIR), kind=self.kind)
-        watched = dict(arguments, log_path=log_path, heartbeat=heartbeat)
-        return run_in_background(self, self.module, watched, task_vars)
+        if boolean(arguments.get("progress", True)) and not self._task.check_mode:
+            arguments.update(detach=True, log_path=log_path)
+        answer = self._execute_module(module_name=self.module, module_args=arguments, task_vars=task_vars)
+        result.update(follow(self, dict(answer), log_path, task_vars))
+        return result
 
     def _network_settings(self, network: Any) -> str:
         if not network:

@@ -42,10 +42,6 @@ options:
   secret_values:
     description: What O(secrets) says, as JSON. The action plugin sets it.
     type: str
-  only_unchanged:
-    description: Leave off, with nothing done, where there is something to change. The action plugin sets it.
-    type: bool
-    default: false
   workspaces:
     description:
       - The workspaces, as RV(codeopen.workspaces.plan#filter:_value) has them under C(workspaces).

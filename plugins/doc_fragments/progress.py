@@ -18,7 +18,10 @@ options:
   log_path:
     description: The log's path on the host. The action plugin sets it.
     type: path
-  heartbeat:
-    description: File on the host that shows that the controller is still there. The action plugin sets it.
-    type: path
+  detach:
+    description:
+      - Answer as soon as there is something to show, and go on in the background. The action plugin sets it, and
+        follows.
+    type: bool
+    default: false
 """

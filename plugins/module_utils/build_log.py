@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Optional, TextIO
+from typing import Any, Callable, Optional, TextIO
 from urllib.parse import unquote, urlsplit
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
@@ -23,7 +24,7 @@ END_MARK = "-- end of the log"
 PROGRESS_OPTIONS: dict[str, Any] = {
     "progress": {"type": "bool", "default": True},
     "log_path": {"type": "path"},
-    "heartbeat": {"type": "path"},
+    "detach": {"type": "bool", "default": False},
 }
 
 
@@ -61,23 +62,29 @@ class Redactor:
 class BuildLog:
     """Writes a log line by line, each at once.
 
-    :param path: the file, made anew; its directory is made if it is missing.
-    :raises BuildError: the file cannot be written.
+    :param path: the file, which the first line makes anew; its directory is made if it is missing.
+    :param begins: called when the file has been made.
     """
 
-    def __init__(self, path: str, redact: Redactor) -> None:
+    def __init__(self, path: str, redact: Redactor, begins: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self._redact = redact
-        self._begun = time.monotonic()
-        try:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            self._file: TextIO = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for its whole life
-        except OSError as error:
-            raise BuildError(disk_error(f"the log {path} cannot be written: {error}", os.path.dirname(path))) from error
+        self._begins = begins
+        self._created = time.monotonic()
+        self._file: Optional[TextIO] = None
+        self._opening = threading.Lock()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything in it."""
+        return self._file is not None
 
     def progress(self, text: str) -> None:
-        """Write a line that people see while the build runs."""
-        elapsed = int(time.monotonic() - self._begun)
+        """Write a line that people see while the build runs.
+
+        :raises BuildError: the file cannot be written.
+        """
+        elapsed = int(time.monotonic() - self._created)
         self._write(f"[{elapsed // 60:02d}:{elapsed % 60:02d}] {text}")
 
     def output(self, layer: str, text: str) -> None:
@@ -86,11 +93,19 @@ class BuildLog:
 
     def _write(self, line: str) -> None:
         try:
-            self._file.write(self._redact(line).replace("\n", "\n" + OUTPUT_PREFIX) + "\n")
+            self._opened().write(self._redact(line).replace("\n", "\n" + OUTPUT_PREFIX) + "\n")
         except OSError as error:
             raise BuildError(
                 disk_error(f"the log {self.path} cannot be written: {error}", os.path.dirname(self.path)), self.path
             ) from error
+
+    def _opened(self) -> TextIO:
+        with self._opening:
+            if self._file is None:
+                os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+                self._file = open(self.path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for its whole life
+                self._begins()
+            return self._file
 
     def __enter__(self) -> BuildLog:
         return self
@@ -101,6 +116,8 @@ class BuildLog:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        if self._file is None:
+            return
         try:
             self._file.write(END_MARK + "\n")
             self._file.close()

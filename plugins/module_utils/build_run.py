@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import bake, base_source, buildx, context_archive
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_report import BuildReport
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import DetachedRun
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import Heartbeat
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes, tag_image
 from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states import (
@@ -41,7 +41,6 @@ class Request:
     :ivar images: images to bring up to date, or None for those of all workspaces.
     :ivar contexts: the archive of build contexts, or None where nothing may be built yet.
     :ivar network: text of the network secret.
-    :ivar heartbeat: a file that the one who waits touches, or None.
     :ivar lock_timeout: seconds to wait for another run.
     """
 
@@ -54,7 +53,6 @@ class Request:
     log_path: str
     contexts: Optional[str] = None
     network: str = ""
-    heartbeat: Optional[str] = None
 
 
 @dataclasses.dataclass
@@ -75,46 +73,41 @@ def survey(client: DockerClient, request: Request) -> list[LayerState]:
     return decide(request.plan["layers"], wanted, images_with_recipes(client), request.rebuild)
 
 
-def converge(client: DockerClient, request: Request) -> Outcome:
+def converge(client: DockerClient, request: Request, run: DetachedRun) -> Outcome:
     """Tag and build what is missing.
 
+    :param run: lets go when the log begins.
     :raises BuildError: a layer failed; the layers that were finished stay.
     :raises WorkspacesError: another run held the host for too long.
     """
     redact = Redactor([request.network.partition("-----BEGIN")[0]])
     lock = os.path.join(request.state_dir, "locks", "build.lock")
-    with BuildLog(request.log_path, redact) as log:
-        watch = _heartbeat_watch(request)
-        with host_lock(lock, "building images", request.lock_timeout, log.progress):
-            # Another run may have built them while this one waited.
-            outcome = Outcome(survey(client, request))
-            try:
-                for state in outcome.states:
-                    if state.state == TAG:
-                        tag_image(client, state.source, state.layer["image"])
-                        outcome.done[state.layer["target"]] = TAGGED
-                        log.progress(f"{state.layer['target']}: tagged {state.layer['image']}, built before")
-                if any(state.state == BUILD for state in outcome.states):
-                    _build(client, request, outcome, log, watch)
-            except BuildError as error:
-                log.progress(str(error))
-                raise BuildError(redact(f"{error}\nThe whole log is {log.path} on the host."), log.path) from error
-            except KeyboardInterrupt:
-                log.progress("stopped; the next run goes on from here")
-                raise
+    with (
+        BuildLog(request.log_path, redact, run.let_go) as log,
+        host_lock(lock, "building images", request.lock_timeout, log.progress),
+    ):
+        # Another run may have built them while this one waited.
+        outcome = Outcome(survey(client, request))
+        try:
+            for state in outcome.states:
+                if state.state == TAG:
+                    tag_image(client, state.source, state.layer["image"])
+                    outcome.done[state.layer["target"]] = TAGGED
+                    log.progress(f"{state.layer['target']}: tagged {state.layer['image']}, built before")
+            if any(state.state == BUILD for state in outcome.states):
+                _build(client, request, outcome, log, lambda: _stop_when_abandoned(run))
+        except BuildError as error:
+            log.progress(str(error))
+            raise BuildError(redact(f"{error}\nThe whole log is {log.path} on the host."), log.path) from error
+        except KeyboardInterrupt:
+            log.progress("stopped; the next run goes on from here")
+            raise
     return outcome
 
 
-def _heartbeat_watch(request: Request) -> Callable[[], None]:
-    if request.heartbeat is None:
-        return lambda: None
-    heartbeat = Heartbeat(request.heartbeat)
-
-    def watch() -> None:
-        if heartbeat.is_abandoned():
-            raise BuildError("the run that started this build is gone, so the build was stopped; run again to go on")
-
-    return watch
+def _stop_when_abandoned(run: DetachedRun) -> None:
+    if run.is_abandoned():
+        raise BuildError("the run that started this build is gone, so the build was stopped; run again to go on")
 
 
 def _build(client: DockerClient, request: Request, outcome: Outcome, log: BuildLog, watch: Callable[[], None]) -> None:

@@ -294,9 +294,7 @@ def parse_catalogue(documents: Sequence[CatalogueDocument]) -> Catalogue:
             if name in presets:
                 problems.append(f"{document.file}: presets.{name}: is there already, in {where_of[name]}")
             where_of[name] = document.file
-            presets[name] = Preset(
-                name, entry.get("flavor", ""), tuple(entry.get("addons", ())), entry.get("tier", "")
-            )
+            presets[name] = Preset(name, entry.get("flavor", ""), tuple(entry.get("addons", ())), entry.get("tier", ""))
         for one in document.components:
             component = _component(one, problems)
             key = (one.kind, one.folder)

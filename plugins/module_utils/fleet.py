@@ -72,7 +72,6 @@ class Fleet:
     :param journal: where states are written down.
     :param stop: set by whoever wants the run to end early.
     :param locks: None in check mode, which changes nothing.
-    :ivar pending: whether it left off, because there is something to change.
     :ivar unfinished: why it could not tidy up in the end; empty where it could.
     """
 
@@ -93,7 +92,6 @@ class Fleet:
         self._disks: Optional[DiskLimits] = None
         self._sleepers = Sleepers(client, settings.state_dir, settings.wake)
         self._networks = Networks(client, settings.state_dir)
-        self.pending = False
         self.unfinished = ""
 
     def converge(self, workspaces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -114,13 +112,10 @@ class Fleet:
                 self._context.journal.look_again()
                 runs = self._plan(enter_members(self._settings.state_dir, workspaces))
                 changing = sum(1 for item in self._items if item.result["changed"])
-                self.pending = self._settings.only_unchanged and changing > 0
-                if not self.pending:
-                    self._reserve(locks)
-                    self._sleepers.forget_others(self._items)
-                    runs = self._let_go_of_members(runs, locks)
-            if not self.pending:
-                self._carry_out(runs, changing, locks)
+                self._reserve(locks)
+                self._sleepers.forget_others(self._items)
+                runs = self._let_go_of_members(runs, locks)
+            self._carry_out(runs, changing, locks)
         return [item.result for item in self._items]
 
     def _plan(self, workspaces: Sequence[Mapping[str, Any]]) -> list[WorkspaceRun]:

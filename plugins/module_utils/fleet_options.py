@@ -84,7 +84,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "network_settings": {"type": "str", "no_log": True},
     "environments": {"type": "str", "no_log": True},
     "secret_values": {"type": "str", "no_log": True},
-    "only_unchanged": {"type": "bool", "default": False},
 }
 
 

@@ -12,12 +12,13 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_plan imp
 
 
 def outcome(
-    results: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], check_mode: bool, run: str = ""
+    results: Sequence[Mapping[str, Any]], check_mode: bool, run: str = "", log_path: str = ""
 ) -> dict[str, Any]:
     """The module's result.
 
     :param results: those of the workspaces, in the list's order.
     :param run: the run's name in the history; empty where it has none.
+    :param log_path: the log of what was shown; empty where nothing was.
     """
     plan = make_plan(results)
     text = plan_text(plan)
@@ -35,8 +36,22 @@ def outcome(
         "plan_text": text,
         "diff": prepared + diffs,
         **({"run": run} if run else {}),
-        **({"log_path": parameters["log_path"]} if parameters["log_path"] else {}),
+        **({"log_path": log_path} if log_path else {}),
     }
+
+
+def whole(
+    results: Sequence[Mapping[str, Any]],
+    check_mode: bool = False,
+    run: str = "",
+    log_path: str = "",
+    interrupted: bool = False,
+    unfinished: str = "",
+) -> dict[str, Any]:
+    """The module's result; of a run that failed, with ``failed`` and ``msg``. The parameters are those of its parts."""
+    message = failure(results, interrupted, unfinished)
+    failed = {"failed": True, "msg": message} if message else {}
+    return {**outcome(results, check_mode, run, log_path), **failed}
 
 
 def failure(results: Sequence[Mapping[str, Any]], interrupted: bool, unfinished: str) -> str:

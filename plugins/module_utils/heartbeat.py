@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Callable
 
 # Seconds of silence after which nobody waits any more.
 ABANDONED = 60.0
@@ -34,13 +35,12 @@ class Heartbeat:
         return now - self._heard >= ABANDONED
 
 
-def stop_when_abandoned(path: str, stop: threading.Event) -> None:
+def stop_when_abandoned(is_abandoned: Callable[[], bool], stop: threading.Event) -> None:
     """Set ``stop`` when nobody waits any more; returns at once."""
-    heartbeat = Heartbeat(path)
 
     def watch() -> None:
         while not stop.wait(_POLL_SECONDS):
-            if heartbeat.is_abandoned():
+            if is_abandoned():
                 stop.set()
 
     threading.Thread(target=watch, daemon=True).start()

@@ -62,7 +62,6 @@ class ServiceFleet:
     :param client: of an engine that manages the Swarm.
     :param stop: set by whoever wants the run to end early.
     :param tell: takes a line about each step, for people who wait.
-    :ivar pending: whether it left off, because there is something to change.
     :ivar unfinished: why it could not tidy up in the end; empty where it could.
     """
 
@@ -75,7 +74,6 @@ class ServiceFleet:
         self._tell = tell
         self._items: list[ServiceItem] = []
         self._recipes: dict[str, Any] = {}
-        self.pending = False
         self.unfinished = ""
 
     def converge(
@@ -108,8 +106,7 @@ class ServiceFleet:
         runs = {item.name: ServiceRun(item, context) for item in self._items}
         self._each(self._items, lambda item: runs[item.name].prepare())
         changing = [item for item in self._items if item.result["changed"] and not item.failed]
-        self.pending = self._settings.only_unchanged and bool(changing)
-        if not self._settings.check_mode and not self.pending:
+        if not self._settings.check_mode:
             self._carry_out(runs, changing, context)
         return [item.result for item in self._items]
 

@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import service_verdict as verdicts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_insist import go_back, keep_stopped
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_item import (
     ServiceItem,
     describe,
@@ -42,7 +43,6 @@ class SwarmSettings:
     :ivar secrets: values by workspace and file name; None leaves what there is.
     :ivar placement: labels that nodes have to have, for workspaces that ``placements`` does not name.
     :ivar engines: addresses of nodes' engines, by the node's name, which are asked to remove volumes.
-    :ivar only_unchanged: whether to leave off, with nothing done, where there is something to change.
     """
 
     state_dir: str
@@ -59,7 +59,6 @@ class SwarmSettings:
     driver: VolumeDriver = field(default_factory=VolumeDriver)
     engines: Mapping[str, str] = field(default_factory=dict)
     check_mode: bool = False
-    only_unchanged: bool = False
 
 
 @dataclass
@@ -132,14 +131,13 @@ class ServiceRun:
         if self._action != decisions.NONE:
             self._files.make(self._swarm, item.name, item.store)
         before = {str(task["ID"]) for task in item.tasks}
-        request = self._spec().request
-        service_id = self._apply(request)
+        service_id = self._apply(self._spec().request)
         try:
             if item.end_state == "stopped":
                 self._watch.gone(service_id)
             else:
                 if not self._served_already:
-                    self._wait_serving(service_id, request, before)
+                    self._wait_serving(service_id, before)
                 self._settle()
         finally:
             if not self._context.stop.is_set():
@@ -210,7 +208,7 @@ class ServiceRun:
         if item.home is not None and not item.record.settled:
             item.record = self._swarm.write_record(item.name, dataclasses.replace(item.record, settled=True))
 
-    def _wait_serving(self, service_id: str, request: dict[str, Any], before: set[str]) -> None:
+    def _wait_serving(self, service_id: str, before: set[str]) -> None:
         updated = self._replaces
         verdict = self._watch.verdict(service_id, before, updated, quiet=self._action == decisions.NONE)
         if verdict.kind == verdicts.SERVES:
@@ -224,8 +222,7 @@ class ServiceRun:
         if updated:
             if verdict.kind not in (verdicts.ROLLED_BACK, verdicts.STUCK):
                 # The Swarm itself would wait for ever.
-                found = self._swarm.inspect(service_id)
-                self._swarm.update(found, found["Spec"], back=True)
+                go_back(self._swarm, service_id)
             if self._watch.serves_again(service_id):
                 raise RolloutError(
                     f"The update failed: {reason}\nThe Swarm went back to what it was before, which serves again.",
@@ -241,8 +238,7 @@ class ServiceRun:
             )
         if self._action != decisions.NONE:
             # Let it not start again and again.
-            still = dict(request, Mode={"Replicated": {"Replicas": 0}})
-            self._swarm.update(self._swarm.inspect(service_id), still)
+            keep_stopped(self._swarm, service_id)
             reason += "\nIt is stopped and kept."
         raise RolloutError(reason)
 

@@ -91,6 +91,10 @@ class SwarmState:
         return self.tasks.get(str(service["ID"]), ()) if service else ()
 
 
+class ServiceChanged(EngineError):
+    """A service was changed between a look at it and a request."""
+
+
 class Swarm:
     """A Swarm."""
 
@@ -146,14 +150,17 @@ class Swarm:
         return str(self._post(f"Creating service {request['Name']}", "/services/create", request)["ID"])
 
     def update(self, service: Mapping[str, Any], request: Mapping[str, Any], back: bool = False) -> None:
-        """Change a service; with ``back`` to what it was before its last change."""
+        """Change a service; with ``back`` to what it was before its last change.
+
+        :raises ServiceChanged: it is not what it was when it was looked at.
+        """
         path = f"/services/{service['ID']}/update?version={service['Version']['Index']}"
         doing = f"Rolling back service {request['Name']}" if back else f"Updating service {request['Name']}"
         try:
             self._post(doing, path + ("&rollback=previous" if back else ""), request)
         except EngineError as error:
             if "out of sequence" in str(error):
-                raise EngineError(f"{doing}: somebody else changes it at the same time; run again.") from error
+                raise ServiceChanged(f"{doing}: somebody else changes it at the same time; run again.") from error
             raise
 
     def inspect(self, service_id: str) -> Mapping[str, Any]:

@@ -45,7 +45,6 @@ class FleetSettings:
     :ivar canary: how many of those that change go first, alone.
     :ivar max_failures: after how many no other is begun; 0 for never.
     :ivar wake: names of workspaces that the idle policy may have stopped and that somebody asks for.
-    :ivar only_unchanged: whether to leave off, with nothing done, where there is something to change.
     """
 
     state_dir: str
@@ -60,7 +59,6 @@ class FleetSettings:
     canary: int = 0
     max_failures: int = 0
     wake: Sequence[str] = ()
-    only_unchanged: bool = False
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import bake, build_run, network_file
 from ansible_collections.codeopen.workspaces.plugins.module_utils.base_source import REGISTRY, BaseSource
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import PROGRESS_OPTIONS, new_log_path
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import (
+    STOP_SIGNALS,
+    DetachedRun,
+    run_detachable,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import images_with_recipes
@@ -165,7 +170,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states i
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
 PLAN_KEYS = ("base_image", "layers")
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def argument_spec() -> dict[str, Any]:
@@ -227,7 +231,7 @@ def layers_result(states: list[LayerState], done: dict[str, str]) -> list[dict[s
     ]
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
+def build(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
     """Do the module's work and give its result."""
     parameters = module.params
     missing = [key for key in PLAN_KEYS if key not in parameters["plan"]]
@@ -243,7 +247,6 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         log_path=parameters["log_path"] or new_log_path(parameters["state_dir"]),
         contexts=parameters["contexts"],
         network=read_network(parameters["network_file"]),
-        heartbeat=parameters["heartbeat"],
     )
     client = connect(request.docker_host)
     states = build_run.survey(client, request)
@@ -253,7 +256,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     # Without contexts this is the action's question, what to send.
     acts = pending and not module.check_mode and (request.contexts is not None or not building)
     if acts:
-        outcome = build_run.converge(client, request)
+        outcome = build_run.converge(client, request, run)
     return {
         "changed": bool(outcome.done) if acts else pending,
         "layers": layers_result(outcome.states, outcome.done),
@@ -263,27 +266,32 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+def build_or_say_why_not(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
+    """Give the module's result, also where it is a failure; of what was sent nothing stays."""
     for number in STOP_SIGNALS:
         signal.signal(number, interrupted)
+    log_path = module.params["log_path"] or ""
     try:
-        result = run(module)
+        return build(module, run)
     except BuildError as error:
-        module.fail_json(msg=str(error), log_path=error.log_path, layers=[], base_source={})
+        message, log_path = str(error), error.log_path
     except WorkspacesError as error:
-        module.fail_json(msg=str(error), log_path=module.params["log_path"] or "", layers=[], base_source={})
+        message = str(error)
     except KeyboardInterrupt:
-        module.fail_json(
-            msg="The build was interrupted. Finished layers are kept; the next run goes on from there.",
-            log_path=module.params["log_path"] or "",
-            layers=[],
-            base_source={},
-        )
+        message = "The build was interrupted. Finished layers are kept; the next run goes on from there."
     finally:
         for option in ("contexts", "network_file"):
             build_run.remove_quietly(module.params[option])
+    return {"failed": True, "msg": message, "log_path": log_path, "layers": [], "base_source": {}}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    detach = module.params["detach"] and not module.check_mode
+    result = run_detachable(lambda run: build_or_say_why_not(module, run), detach, module.no_log_values)
+    if result.get("failed"):
+        module.fail_json(**result)
     module.exit_json(**result)
 
 

@@ -239,17 +239,18 @@ run:
 """
 
 import contextlib
-import signal
-import threading
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import fleet_options, fleet_result
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import (
+    DetachedRun,
+    run_detachable,
+    until_stopped,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, guard_changes
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
-from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_run import pool_entries
@@ -271,9 +272,9 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str, str]:
-    """Bring the workspaces to their states and give their results, the name of the run, and why it did not tidy up."""
-    parameters = module.params
+def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
+    """Bring the workspaces to their states, and give the module's result."""
+    parameters, stop = module.params, run.stop
     settings = FleetSettings(
         state_dir=parameters["state_dir"],
         network=fleet_options.network_text(parameters),
@@ -287,20 +288,19 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         canary=parameters["canary"],
         max_failures=parameters["max_failures"],
         wake=parameters["wake"],
-        only_unchanged=parameters["only_unchanged"],
     )
     workspaces, pools = fleet_options.wished(parameters)
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
         workspaces += pool_entries(client, settings.state_dir, pools)
         if module.check_mode:
-            return Fleet(client, settings, Journal(None), stop, None).converge(workspaces), "", ""
+            results = Fleet(client, settings, Journal(None), stop, None).converge(workspaces)
+            return fleet_result.whole(results, check_mode=True)
         with contextlib.ExitStack() as stack:
-            tell = None
+            log = tell = None
             if parameters["log_path"]:
-                tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
-            if parameters["heartbeat"]:
-                stop_when_abandoned(parameters["heartbeat"], stop)
+                log = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]), run.let_go))
+                tell = log.progress
             locks = WorkspaceLocks(
                 settings.state_dir, "a run over workspaces", parameters["lock_timeout"], tell or module.warn
             )
@@ -309,9 +309,13 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
             journal = Journal(Records(settings.state_dir), tell)
             fleet = Fleet(client, settings, journal, stop, locks)
             results = fleet.converge(workspaces)
-            if fleet.pending:
-                module.exit_json(changed=False, pending=True)
-            return results, journal.run, fleet.unfinished
+            return fleet_result.whole(
+                results,
+                run=journal.run,
+                log_path=log.path if log and log.begun else "",
+                interrupted=stop.is_set(),
+                unfinished=fleet.unfinished,
+            )
     finally:
         client.close()
 
@@ -319,18 +323,11 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda signum, frame: stop.set())
-    try:
-        results, name, unfinished = run(module, stop)
-    except WorkspacesError as error:
-        module.fail_json(msg=str(error))
-    outcome = fleet_result.outcome(results, module.params, module.check_mode, name)
-    message = fleet_result.failure(results, stop.is_set(), unfinished)
-    if message:
-        module.fail_json(msg=message, **outcome)
-    module.exit_json(**outcome)
+    work = until_stopped(lambda run: converge(module, run))
+    result = run_detachable(work, module.params["detach"] and not module.check_mode, module.no_log_values)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

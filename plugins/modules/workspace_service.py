@@ -213,16 +213,17 @@ plan_text:
 """
 
 import contextlib
-import signal
-import threading
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils import fleet_options, fleet_result
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import (
+    DetachedRun,
+    run_detachable,
+    until_stopped,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat import stop_when_abandoned
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_fleet import ServiceFleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_run import SwarmSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import VolumeDriver
@@ -245,8 +246,8 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, Any]], str]:
-    """Bring the workspaces to their states and give their results, and why it did not tidy up."""
+def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
+    """Bring the workspaces to their states, and give the module's result."""
     parameters = module.params
     driver = parameters["volume_driver"] or {}
     workspaces, pools = fleet_options.wished(parameters)
@@ -265,21 +266,24 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
         driver=VolumeDriver(driver["name"], driver["options"], driver["shared"]) if driver else VolumeDriver(),
         engines=parameters["engines"],
         check_mode=module.check_mode,
-        only_unchanged=parameters["only_unchanged"],
     )
     client = connect(parameters["docker_host"])
     try:
         with contextlib.ExitStack() as stack:
+            log = None
             tell: Any = module.debug
             if parameters["log_path"]:
-                tell = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]))).progress
-            if parameters["heartbeat"]:
-                stop_when_abandoned(parameters["heartbeat"], stop)
-            fleet = ServiceFleet(client, settings, stop, tell)
+                log = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]), run.let_go))
+                tell = log.progress
+            fleet = ServiceFleet(client, settings, run.stop, tell)
             results = fleet.converge(workspaces, pools)
-            if fleet.pending:
-                module.exit_json(changed=False, pending=True)
-            return results, fleet.unfinished
+            return fleet_result.whole(
+                results,
+                check_mode=module.check_mode,
+                log_path=log.path if log and log.begun else "",
+                interrupted=run.stop.is_set(),
+                unfinished=fleet.unfinished,
+            )
     finally:
         client.close()
 
@@ -287,18 +291,11 @@ def run(module: AnsibleModule, stop: threading.Event) -> tuple[list[dict[str, An
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda signum, frame: stop.set())
-    try:
-        results, unfinished = run(module, stop)
-    except WorkspacesError as error:
-        module.fail_json(msg=str(error))
-    outcome = fleet_result.outcome(results, module.params, module.check_mode)
-    message = fleet_result.failure(results, stop.is_set(), unfinished)
-    if message:
-        module.fail_json(msg=message, **outcome)
-    module.exit_json(**outcome)
+    work = until_stopped(lambda run: converge(module, run))
+    result = run_detachable(work, module.params["detach"] and not module.check_mode, module.no_log_values)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

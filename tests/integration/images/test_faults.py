@@ -164,13 +164,15 @@ def test_a_signal_in_the_middle(maker: Any, module: Any, client: Any, number: si
 
 def test_a_controller_that_is_gone(maker: Any, module: Any, tmp_path: Path) -> None:
     maker.layer("base", None, "RUN sleep 60")
-    heartbeat = tmp_path / "heartbeat"
-    heartbeat.touch()
-    process = module.start(maker.plan(), heartbeat=str(heartbeat))
-    module.wait_for_log("base: step 1/")
-    heartbeat.unlink()
-    result = module.finish(process)
-    assert "the run that started this build is gone" in result["msg"]
+    process = module.start(maker.plan(), detach=True)
+    running = module.finish(process)["running"]
+    log = module.wait_for_log("base: step 1/")
+    (Path(running["folder"]) / "heartbeat").unlink()
+    module.wait_for_log("-- end of the log")
+    assert "the run that started this build is gone" in log.read_text()
+    while Path(f"/proc/{running['pid']}").exists():
+        time.sleep(0.1)
+    assert not Path(running["folder"]).exists()
     assert not left_behind(module)
 
 

@@ -23,7 +23,13 @@ OUT = {"LocalNodeState": "inactive", "NodeID": ""}
 
 
 def leads(node_id: str = "m1", swarm: str = "one", error: str = "") -> dict[str, Any]:
-    return {"LocalNodeState": "active", "NodeID": node_id, "ControlAvailable": True, "Error": error, "Cluster": {"ID": swarm}}
+    return {
+        "LocalNodeState": "active",
+        "NodeID": node_id,
+        "ControlAvailable": True,
+        "Error": error,
+        "Cluster": {"ID": swarm},
+    }
 
 
 def works(node_id: str, manager: str = "192.0.2.1:2377", state: str = "active") -> dict[str, Any]:
@@ -41,7 +47,10 @@ def node(node_id: str, name: str, address: str = "192.0.2.1", state: str = "read
         "Spec": {"Role": changes.get("role", "worker"), "Labels": changes.get("labels", {}), "Availability": "active"},
     }  # fmt: skip
     if changes.get("role") == "manager":
-        made["ManagerStatus"] = {"Addr": f"{address}:2377", "Reachability": "reachable" if state == "ready" else "unreachable"}
+        made["ManagerStatus"] = {
+            "Addr": f"{address}:2377",
+            "Reachability": "reachable" if state == "ready" else "unreachable",
+        }
     return made
 
 
@@ -51,7 +60,10 @@ def node(node_id: str, name: str, address: str = "192.0.2.1", state: str = "read
         ([member("a", "manager"), member("b")], {"primary": "a", "init": True, "force": False}),
         ([member("b"), member("a", "manager")], {"primary": "a", "init": True, "force": False}),
         ([member("a", "manager"), member("b", "manager", leads())], {"primary": "b", "init": False, "force": False}),
-        ([member("a", "worker", leads("m2")), member("b", "manager", leads())], {"primary": "b", "init": False, "force": False}),
+        (
+            [member("a", "worker", leads("m2")), member("b", "manager", leads())],
+            {"primary": "b", "init": False, "force": False},
+        ),
     ],
 )
 def test_who_speaks_for_the_swarm(members: list[Any], expected: dict[str, Any]) -> None:
@@ -65,13 +77,19 @@ QUORUM = "rpc error: code = Unknown desc = The swarm does not have a leader."
     ("members", "words"),
     [
         ([member("a"), member("b")], "No host is a manager"),
-        ([member("a", "boss"), member("b", "manager")], "a: the role in the Swarm is 'boss': expected one of manager, worker"),
+        (
+            [member("a", "boss"), member("b", "manager")],
+            "a: the role in the Swarm is 'boss': expected one of manager, worker",
+        ),
         ([member("a", "manager", availability="lazy")], "availability in the Swarm is 'lazy'"),
         ([member("a", "manager", resources=["GPU"])], "expected kind=value"),
         ([member("a", "manager", labels={"codeopen.former": "x"})], "the collection's own"),
         ([member("a", "manager", live_restore=True)], "engine_live_restore: false"),
         ([member("a", "manager", {"LocalNodeState": "locked", "NodeID": "m1"})], "docker swarm unlock"),
-        ([member("a", "manager", leads()), member("b", "manager", leads("m2", "two"))], "a and b manage different Swarms"),
+        (
+            [member("a", "manager", leads()), member("b", "manager", leads("m2", "two"))],
+            "a and b manage different Swarms",
+        ),
         ([member("a", "manager", leads(error=QUORUM)), member("b", "manager")], "no quorum"),
         ([member("a", "manager"), member("b", "worker", works("w1"))], "b: in a Swarm none of whose managers"),
         ([member("a", "worker", leads()), member("b", "manager")], "leave it a manager for one run"),
@@ -92,7 +110,12 @@ def test_a_lost_quorum_is_forced_only_when_somebody_says_so() -> None:
 
 def test_hosts_join_and_those_that_were_removed_leave_first() -> None:
     nodes = [node("m1", "a", role="manager")]
-    members = [member("a", "manager", leads()), member("b"), member("c", "worker", works("gone")), member("d", "worker", works("x", state="error"))]
+    members = [
+        member("a", "manager", leads()),
+        member("b"),
+        member("c", "worker", works("gone")),
+        member("d", "worker", works("x", state="error")),
+    ]
     assert find_strangers(members, nodes) == {"leave": ["c", "d"], "join": ["b", "c", "d"]}
     assert manager_addresses(nodes) == ["192.0.2.1:2377"]
     foreign = member("e", "worker", works("far", "198.51.100.9:2377"))
@@ -137,7 +160,9 @@ def test_after_the_steps_every_host_is_in_and_nothing_is_left_to_do(states: list
     settings = node_settings(members, nodes)
     stale = [one["id"] for setting in settings for one in setting["stale"]]
     assert stale == [f"old{index}" for index, state in enumerate(states) if state == "reset"]
-    left = [dict(one, Spec=dict(one["Spec"], Labels=setting_of(settings, one))) for one in nodes if one["ID"] not in stale]
+    left = [
+        dict(one, Spec=dict(one["Spec"], Labels=setting_of(settings, one))) for one in nodes if one["ID"] not in stale
+    ]
     assert find_strangers(members, left) == {"leave": [], "join": []}
     again = node_settings(members, left)
     assert [setting["labels"] for setting in again] == [setting["labels"] for setting in settings]

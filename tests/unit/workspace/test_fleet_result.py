@@ -36,13 +36,12 @@ def test_the_message_names_what_failed_and_why(
 
 
 def test_the_result_has_a_diff_of_each_change_after_the_plan_of_all_in_check_mode() -> None:
-    given = {"log_path": "/log"}
-    done = outcome([SAME, NEW], given, False, "run1")
+    done = outcome([SAME, NEW], False, "run1", "/log")
     assert (done["changed"], done["run"], done["log_path"]) == (True, "run1", "/log")
     assert done["diff"] == [
         {"before_header": "new", "after_header": "new", "before": {}, "after": {"state": "started"}}
     ]
-    told = outcome([SAME, NEW], {"log_path": None}, True)
+    told = outcome([SAME, NEW], True)
     assert told["diff"] == [{"prepared": told["plan_text"]}, *done["diff"]]
     assert not {"run", "log_path"} & set(told)
-    assert outcome([], given, True)["diff"] == []
+    assert outcome([], True)["diff"] == []

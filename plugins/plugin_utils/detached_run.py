@@ -1,0 +1,102 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Follows a run that let go of its module: shows its log in the terminal while it grows, and fetches its result."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from typing import Any
+
+from ansible.module_utils.common.text.converters import to_bytes
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import END_MARK, OUTPUT_PREFIX
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import HEARTBEAT, RESULT, RUNNING
+
+display = Display()
+
+# Seconds between looks. The first ones come sooner: many runs are short.
+POLL = 1.0
+QUICK_POLL = 0.25
+QUICK_POLLS = 12
+# The log's last line comes just before the result.
+LAST_POLL = 0.05
+# What the host says of a run.
+ENDED, GONE = "ended", "gone"
+
+
+def follow(action: ActionBase, answer: dict[str, Any], log_path: str, task_vars: Any) -> dict[str, Any]:
+    """The module's result, which comes at once or, where the run let go, when it ends.
+
+    :param answer: what the module said.
+    :param log_path: the log that the run writes on the host.
+    """
+    if RUNNING not in answer:
+        return answer
+    run = answer.pop(RUNNING)
+    tail = _Tail(action, log_path, run)
+    host = str((task_vars or {}).get("inventory_hostname", ""))
+    polls = gone = 0
+    while True:
+        state, lines = tail.look()
+        for line in lines:
+            if line != END_MARK and not line.startswith(OUTPUT_PREFIX) and not action._task.no_log:
+                display.display(f"[{host}] {line}")
+        if state == ENDED:
+            return {**answer, **tail.result()}
+        # One that ends just now is there no more, and its result is, a moment later.
+        gone = gone + 1 if state == GONE else 0
+        if gone > 1:
+            tail.forget()
+            return {
+                **answer,
+                "failed": True,
+                "msg": f"The run was killed. The next run goes on from there; its log is {log_path} on the host.",
+            }
+        polls += 1
+        if END_MARK in lines:
+            time.sleep(LAST_POLL)
+        else:
+            time.sleep(QUICK_POLL if polls <= QUICK_POLLS else POLL)
+
+
+class _Tail:
+    """Reads what a log on the host gained, and shows the run that somebody still reads."""
+
+    def __init__(self, action: ActionBase, log_path: str, run: dict[str, Any]) -> None:
+        self._action = action
+        self._log = shlex.quote(log_path)
+        self._folder = shlex.quote(run["folder"])
+        self._offset = 0
+        pid, started = int(run["pid"]), int(run["started"])
+        # Its number alone may be another's by now, so its start counts, the 22nd field; a zombie has ended.
+        alive = f"grep -Eqs '^{pid} .*\\) [^ZX] (-?[0-9]+ ){{18}}{started} ' /proc/{pid}/stat"
+        self._ask = (
+            # -c: the run removes the file when it ends, and it must stay removed.
+            f"touch -c {self._folder}/{HEARTBEAT}; "
+            f"if test -e {self._folder}/{RESULT}; then echo {ENDED}; elif {alive}; then echo runs; else echo {GONE}; fi"
+        )
+
+    def look(self) -> tuple[str, list[str]]:
+        """Give what the host says of the run, and the log's whole lines since the last look."""
+        # The log is read last, so that nothing of it is missing where the run has ended.
+        text = self._run(f"{self._ask}; tail -c +{self._offset + 1} {self._log} 2>/dev/null || true")
+        state, _newline, text = text.partition("\n")
+        whole, newline, _rest = text.rpartition("\n")
+        self._offset += len(to_bytes(whole + newline, errors="surrogate_or_strict"))
+        return state.strip(), whole.splitlines()
+
+    def result(self) -> dict[str, Any]:
+        """Fetch the result, of which nothing stays on the host."""
+        result: dict[str, Any] = json.loads(self._run(f"cat {self._folder}/{RESULT}; rm -rf {self._folder}"))
+        return result
+
+    def forget(self) -> None:
+        """Leave nothing of the run on the host but its log."""
+        self._run(f"rm -rf {self._folder}")
+
+    def _run(self, command: str) -> str:
+        return str(self._action._low_level_execute_command(command, sudoable=True).get("stdout", ""))
