@@ -91,7 +91,9 @@ def test_sops_encrypts_values_with_a_key_from_the_secrets_directory(workspace: R
     text = workspace.run("cat /tmp/secret.yaml").stdout
     assert "fruit: ENC[" in text
     assert "pear" not in text
-    shown = workspace.run("SOPS_AGE_KEY_FILE=/run/codeopen/secrets/age-key sops decrypt --extract '[\"fruit\"]' /tmp/secret.yaml")
+    shown = workspace.run(
+        "SOPS_AGE_KEY_FILE=/run/codeopen/secrets/age-key sops decrypt --extract '[\"fruit\"]' /tmp/secret.yaml"
+    )
     assert shown.stdout.strip() == "pear"
     assert workspace.run("sops decrypt /tmp/secret.yaml", check=False).returncode != 0
 
@@ -119,6 +121,8 @@ def test_cosign_verifies_what_its_key_signed_and_nothing_else(workspace: Running
         "cd /tmp && export COSIGN_PASSWORD=pear && cosign generate-key-pair >/dev/null 2>&1 && echo 1.0 >release;"
         "cosign sign-blob --yes --tlog-upload=false --key cosign.key --output-signature release.sig release >/dev/null 2>&1"
     )
-    verify = "cd /tmp && cosign verify-blob --insecure-ignore-tlog --key cosign.pub --signature release.sig release 2>&1"
+    verify = (
+        "cd /tmp && cosign verify-blob --insecure-ignore-tlog --key cosign.pub --signature release.sig release 2>&1"
+    )
     assert "Verified OK" in workspace.run(verify).stdout
     assert workspace.run(f"echo 1.1 >/tmp/release; {verify}", check=False).returncode != 0

@@ -159,9 +159,22 @@ class Services:
             "engines": {name: machine.url for name, machine in self.cluster.members.items()},
             **options,
         }
+        return self._module("workspace_service", given)
+
+    def info(self, *names: str) -> list[dict[str, Any]]:
+        """What ``workspace_service_info`` tells of workspaces, in check mode as well as out of it."""
+        given = {"names": [self.name(name) for name in names], "docker_host": self.cluster.manager.url}
+        found, checked = (
+            self._module("workspace_service_info", {**given, "check_mode": mode}) for mode in (False, True)
+        )
+        assert not found.get("failed"), found["msg"]
+        assert found["workspaces"] == checked["workspaces"]
+        return list(found["workspaces"])
+
+    def _module(self, module: str, given: dict[str, Any]) -> dict[str, Any]:
         check_mode = given.pop("check_mode", False)
         given.update(_ansible_check_mode=check_mode, _ansible_diff=True, _ansible_remote_tmp=str(self.state_dir))
-        command = [sys.executable, "-m", "ansible_collections.codeopen.workspaces.plugins.modules.workspace_service"]
+        command = [sys.executable, "-m", f"ansible_collections.codeopen.workspaces.plugins.modules.{module}"]
         text = json.dumps({"ANSIBLE_MODULE_ARGS": given})
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         assert "{" in done.stdout, done.stdout + done.stderr

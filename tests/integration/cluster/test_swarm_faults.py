@@ -55,6 +55,8 @@ def test_a_node_that_is_cut_off_keeps_its_workspace_and_no_second_one_is_started
         assert "waits for its node w2, which is down" in result["error"]
         changed = services.run(dict(entry, memory=48 * 1024 * 1024), **options)["workspaces"][0]
         assert (changed["state"], changed["changed"]) == ("waiting", False)
+        (told,) = services.info("a")
+        assert (told["state"], told["detail"]) == ("waiting", "it waits for its node w2, which is down")
         time.sleep(10)
         assert [one for one in services.where("a") if one != "w2"] == []
     finally:

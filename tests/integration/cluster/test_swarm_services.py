@@ -32,20 +32,27 @@ def test_from_nothing_to_running_to_stopped_to_gone(services: Services) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert fetched.stdout == "hello\n"
+    (told,) = services.info("a")
+    assert (told["state"], told["node"], told["urls"]) == ("running", made["node"], made["urls"])
+    assert told["files"] == {"node": made["node"], "settled": True}
+    assert [one["state"] for one in told["tasks"]] == ["running"]
     stopped = services.converged(dict(entry, state="stopped"))["workspaces"][0]
     assert (stopped["action"], stopped["state"]) == ("stop", "stopped")
     assert services.where("a") == []
+    assert services.info("a")[0]["state"] == "stopped"
     assert services.converged(entry)["workspaces"][0]["action"] == "start"
     restarted = services.ok(dict(entry, state="restarted"))["workspaces"][0]
     assert (restarted["action"], restarted["state"], restarted["changed"]) == ("restart", "started", True)
     assert not services.ok(entry)["changed"]
     gone = services.converged(dict(entry, state="absent"))["workspaces"][0]
     assert (gone["action"], gone["state"]) == ("remove", "absent")
+    assert services.info("a") == [{"name": services.name("a"), "state": "absent", "files": told["files"]}]
     # Its home is where it was, and so is its port, when it comes back.
     back = services.converged(entry)["workspaces"][0]
     assert (back["node"], back["ports"]) == (made["node"], made["ports"])
     assert len(set(home.file(f"codeopen-{services.name('a')}-home", "writers").read_text().split()[::2])) > 2
     services.converged(dict(entry, state="absent"), purge=True)
+    assert services.info("a") == []
     assert not home.docker.volumes.list(filters={"label": f"codeopen.workspace={services.name('a')}"})
     assert not [one for one in home.docker.volumes.list() if services.prefix in one.name]
 
