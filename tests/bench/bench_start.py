@@ -32,14 +32,15 @@ RUNS = 3
 WISH = {"flavor": "python", "addons": ["code-server"]}
 
 
-def play(folder: Path, name: str, state: str, purge: bool = False) -> None:
+def play(folder: Path, name: str, state: str, wish: dict[str, Any] = WISH, purge: bool = False) -> None:
     """Bring one workspace to a state by the playbook that people run.
 
+    :param wish: flavor and add-ons.
     :param purge: whether removal takes the volumes too.
     :raises SystemExit: with the output where it fails.
     """
     variables = {
-        "codeopen_workspaces": [{"name": name, **WISH, "state": state}],
+        "codeopen_workspaces": [{"name": name, **wish, "state": state}],
         "codeopen_state_dir": str(folder / "state"),
         "workspaces_purge": purge,
     }

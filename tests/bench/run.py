@@ -50,6 +50,10 @@ GOALS = {
     "claim_playbook_seconds": Goal(2),
     "start_healthy_seconds": Goal(5),
     "base_image_megabytes": Goal(757),
+    "services_warm_seconds": Goal(12),
+    "services_cold_seconds": Goal(45),
+    "catalogue_rebuild_seconds": Goal(60),
+    "dev8_mvp_megabytes": Goal(2500),
 }
 HEADER = ("FIGURE", "VALUE", "GOAL", "")
 

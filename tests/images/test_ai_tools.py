@@ -111,6 +111,11 @@ def test_copilot_logs_in_by_a_token_file_read_at_each_start(workspace: RunningWo
         assert {answer.split()[-1] for answer in seen(workspace)} == {token}
 
 
+def test_gh_takes_the_token_file(workspace: RunningWorkspace, key: str) -> None:
+    workspace.write_secret("github-token", f"github_pat_{key}\n")
+    assert workspace.run("gh auth token").stdout.strip() == f"github_pat_{key}"
+
+
 def test_a_token_that_the_person_sets_goes_first(workspace: RunningWorkspace, key: str) -> None:
     workspace.write_secret("github-token", "github_pat_file\n")
     workspace.run(f"GH_TOKEN=github_pat_{key} {THROUGH_GITHUB} copilot --prompt hello", check=False)

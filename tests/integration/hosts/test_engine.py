@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from host_machine import docker, inventory_of, running_host
@@ -147,6 +148,21 @@ def test_a_package_repository_that_is_not_reached_is_named_and_the_next_run_fini
         # The engine is the role's own all the same, so it is configured.
         assert playbook("engine", inventory=inventory(host)).status == 0
         assert host.sh("docker info --format '{{.LiveRestoreEnabled}}'") == "true"
+
+
+@pytest.mark.hosts
+def test_containers_start_where_the_session_that_starts_the_engine_may_open_few_files(playbook, inventory):
+    with running_host("trixie", systemd=False) as host:
+        host.sh(
+            "printf '#!/bin/sh\nulimit -n 4000\nexec python3 \"$@\"\n' >/usr/local/bin/python-few;"
+            "chmod +x /usr/local/bin/python-few"
+        )
+        few = {"ansible_python_interpreter": "/usr/local/bin/python-few"}
+        run = playbook("engine", variables=few, inventory=inventory(host))
+        assert run.status == 0, run.output
+        host.sh("tar -C / -c bin/busybox | docker import - counter")
+        limits = host.sh("docker run --rm --network none counter /bin/busybox cat /proc/1/limits")
+        assert re.search(r"Max open files\s+4000\s+4000", limits), limits
 
 
 def test_a_system_that_is_not_known_is_refused_with_those_that_are(playbook, inventory, debian12):

@@ -1,0 +1,208 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of the catalogue, whose images ``make test-images`` builds. Prints one JSON dictionary.
+
+- ``services_warm_seconds``: fullstack with code-server and gui, from create to all services healthy, the image started
+  before.
+- ``services_cold_seconds``: the same with an engine that has nothing: pulled from a registry on this machine, unpacked,
+  started.
+- ``catalogue_rebuild_seconds``: every image built anew by one bake, with all steps in the build cache.
+- ``dev8_mvp_megabytes``: as the engine counts it, unpacked; ``dev8_mvp_packed_megabytes``: as a registry keeps it.
+
+``CODEOPEN_LEAVE_OUT`` has to be what the images were built with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+from ansible_collections.codeopen.workspaces.plugins.module_utils import base_source
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
+from bench_build import bake_again, seconds
+from bench_start import healthy_after, play
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = {"flavor": "fullstack", "addons": ["code-server", "gui"]}
+WARM_RUNS = 3
+
+
+def warm(folder: Path, name: str) -> float:
+    """Seconds from create to healthy, with a home that is there."""
+    times = []
+    try:
+        for _run in range(WARM_RUNS + 1):
+            play(folder, name, "absent", SERVICES)
+            play(folder, name, "started", SERVICES)
+            times.append(healthy_after(f"codeopen-{name}"))
+    finally:
+        play(folder, name, "absent", SERVICES, purge=True)
+    # In the first, the image's files are read from the disk.
+    return statistics.median(times[1:])
+
+
+@contextlib.contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """The address of an empty registry on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    configuration = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "http": {"addr": address},
+        "log": {"level": "error"},
+    }
+    (folder / "registry.yml").write_text(json.dumps(configuration))
+    with serving(["docker-registry", "serve", str(folder / "registry.yml")], folder / "registry.log"):
+        while subprocess.run(["curl", "-fs", "--noproxy", "*", f"http://{address}/v2/"], capture_output=True).returncode:
+            time.sleep(0.1)
+        yield address
+
+
+@contextlib.contextmanager
+def serving(command: list[str], log: Path) -> Iterator[None]:
+    """A server while the block runs."""
+    with open(log, "wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def empty_engine(folder: Path) -> Iterator[str]:
+    """The address of a second engine with nothing in it, which leaves the first one's network alone."""
+    address = f"unix://{folder}/engine.sock"
+    command = [
+        "dockerd", "--host", address, "--data-root", str(folder / "engine"), "--exec-root", str(folder / "exec"),
+        "--pidfile", str(folder / "engine.pid"), "--config-file", str(folder / "daemon.json"), "--bridge", "none",
+        "--iptables=false", "--ip-forward=false",
+    ]  # fmt: skip
+    (folder / "daemon.json").write_text("{}")
+    with serving(command, folder / "engine.log"):
+        while subprocess.run(["docker", "--host", address, "version"], capture_output=True).returncode:
+            time.sleep(0.1)
+        yield address
+
+
+def cold(image: str, folder: Path) -> float:
+    """Seconds from the first byte of the image to healthy."""
+    with registry(folder) as there, empty_engine(folder) as engine:
+        name = f"{there}/{image}"
+        call("docker", "tag", image, name)
+        try:
+            call("docker", "push", "--quiet", name)
+        finally:
+            call("docker", "rmi", "--no-prune", name)
+        secret = folder / "secrets"
+        secret.mkdir()
+        (secret / "password").write_text(secrets.token_urlsafe(24))
+        os.chown(secret, 1000, 1000)
+        os.chown(secret / "password", 1000, 1000)
+        begun = time.perf_counter()
+        call("docker", "--host", engine, "pull", "--quiet", name)
+        call(
+            "docker", "--host", engine, "run", "--detach", "--name", "cold", "--network", "none", "--shm-size", "256m",
+            "--volume", f"{secret}:/run/codeopen/secrets:ro", "--volume", "home:/home/developer",
+            "--volume", "workspace:/workspace", name,
+        )  # fmt: skip
+        try:
+            while True:
+                state = json.loads(call("docker", "--host", engine, "inspect", "--format", "{{json .State}}", "cold"))
+                if state["Health"]["Status"] == "healthy":
+                    return time.perf_counter() - begun
+                if state["Status"] != "running":
+                    raise SystemExit(call("docker", "--host", engine, "logs", "cold"))
+                time.sleep(0.1)
+        finally:
+            call("docker", "--host", engine, "rm", "--force", "--volumes", "cold")
+
+
+def packed_megabytes(image: str, folder: Path) -> float:
+    """What a registry keeps of an image: its layers, compressed."""
+    folder.mkdir()
+    with registry(folder) as there:
+        name = f"{there}/{image}"
+        call("docker", "tag", image, name)
+        try:
+            call("docker", "push", "--quiet", name)
+        finally:
+            call("docker", "rmi", "--no-prune", name)
+        blobs = (folder / "registry").rglob("blobs/sha256/*/*/data")
+        return sum(blob.stat().st_size for blob in blobs) / 1e6
+
+
+def call(*command: str) -> str:
+    """The output of a command, which must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def whole_catalogue(client: Any) -> dict[str, Any]:
+    """The plan of everything that ``make test-images`` builds, which has to be there."""
+    variables = json.loads(call(sys.executable, str(ROOT / "scripts" / "catalogue.py")))
+    workspaces, paths = variables["codeopen_workspaces"], variables["codeopen_catalogue_paths"]
+    plan = plan_from_files(workspaces, paths, variables["codeopen_leave_out"])
+    there = {tag for image in client.images.list() for tag in image.tags}
+    missing = [layer["image"] for layer in plan["layers"] if layer["image"] not in there]
+    if missing:
+        raise SystemExit(f"not built: {', '.join(missing)}; scripts/build-catalogue.sh does that")
+    return plan
+
+
+def rebuild(plan: dict[str, Any], folder: Path, client: Any) -> float:
+    """Seconds that a bake of the whole catalogue takes, all of it in the build cache."""
+    source = base_source.obtain(client, plan["base_image"], None, "", str(folder), lambda line: None, lambda: None)
+    again = bake_again(plan, folder, {"image": source.image, "source": source.label})
+    return seconds(again)
+
+
+def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
+    """The figures."""
+    plan = whole_catalogue(client)
+    for part in ("warm", "cold", "rebuild"):
+        (folder / part).mkdir()
+    services = plan_from_files([{"name": name, **SERVICES}])["workspaces"][0]["image"]
+    dev8 = plan_from_files([{"name": name, "preset": "dev8-mvp"}])["workspaces"][0]["image"]
+    figures = {
+        "services_warm_seconds": warm(folder / "warm", name),
+        "services_cold_seconds": cold(services, folder / "cold"),
+        "catalogue_rebuild_seconds": rebuild(plan, folder / "rebuild", client),
+        "dev8_mvp_megabytes": client.images.get(dev8).attrs["Size"] / 1e6,
+        "dev8_mvp_packed_megabytes": packed_megabytes(dev8, folder / "packed"),
+    }
+    return {figure: round(value, 2) for figure, value in figures.items()}
+
+
+def main() -> None:
+    """Print the figures; what was made is gone in the end."""
+    client = docker.from_env()
+    folder = Path(tempfile.mkdtemp(prefix="codeopen-bench-"))
+    try:
+        print(json.dumps(measure(client, folder, f"b{secrets.token_hex(3)}")))
+    finally:
+        shutil.rmtree(folder)
+        client.close()
+
+
+if __name__ == "__main__":
+    main()
