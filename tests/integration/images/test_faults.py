@@ -39,7 +39,9 @@ def small_engine() -> Iterator[Path]:
         subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
         subprocess.run(["ip", "address", "add", "10.213.97.1/24", "dev", bridge], check=True)
         command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
-        command += [f"--host=unix://{folder}/socket"]
+        # Nor does it share the configuration of that one.
+        (folder / "daemon.json").write_text("{}")
+        command += [f"--host=unix://{folder}/socket", f"--config-file={folder}/daemon.json"]
         command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         try:
             with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:

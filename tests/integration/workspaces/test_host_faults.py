@@ -56,7 +56,10 @@ class Engine:
         self._folder = folder
         self._command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
         self._command += [f"--host={self.url}", f"--data-root={folder}/data", f"--exec-root={folder}/exec"]
-        self._command += [f"--pidfile={folder}/pid", *options]
+        # Nor is it configured as the engine is that runs already.
+        configuration = folder / "daemon.json"
+        configuration.write_text("{}")
+        self._command += [f"--pidfile={folder}/pid", f"--config-file={configuration}", *options]
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     def start(self) -> None:
