@@ -86,11 +86,12 @@ def against_others(
     file.write_text(json.dumps(compose_file(image, prefix)))
     create = {"ours": books.seconds(task, True)}
     create["compose"] = compose(file, "up", "--detach", "--wait")
-    times: dict[str, list[float]] = {"ours": [], "nothing": [], "compose": [], "one": []}
+    times: dict[str, list[float]] = {"ours": [], "nothing": [], "compose": [], "one": [], "module": []}
     for number in range(UNCHANGED_RUNS):
         times["nothing"].append(books.seconds(NOTHING, False))
         times["ours"].append(books.seconds(task, False))
         times["compose"].append(compose(file, "up", "--detach", "--wait"))
+        times["module"].append(module_seconds(task))
         times["one"].append(books.seconds(ours(image, prefix, folder / "state", COUNT, f"other {number}"), True))
         books.seconds(task, True)
     compose(file, "down", "--volumes", "--timeout", "1")
@@ -105,6 +106,8 @@ def against_others(
         "hundred_unchanged_seconds": round(medians["ours"], 2),
         "hundred_unchanged_loop_ratio": round((unchanged_loop - idle) / (medians["ours"] - idle), 1),
         "hundred_unchanged_compose_ratio": round(medians["compose"] / (medians["ours"] - idle), 2),
+        # One process against another, without how Ansible brings a module to its host.
+        "hundred_unchanged_module_compose_ratio": round(medians["compose"] / medians["module"], 2),
         "hundred_one_changed_more_seconds": round(medians["one"] - medians["ours"], 2),
     }
 

@@ -44,6 +44,7 @@ GOALS = {
     "hundred_create_compose_ratio": Goal(1, at_least=True),
     "hundred_unchanged_loop_ratio": Goal(30, at_least=True),
     "hundred_unchanged_compose_ratio": Goal(1, at_least=True),
+    "hundred_unchanged_module_compose_ratio": Goal(1, at_least=True),
     "hundred_one_changed_more_seconds": Goal(3),
     "three_hundred_growth_ratio": Goal(4.5),
     "three_hundred_module_megabytes": Goal(200),
