@@ -16,8 +16,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities imp
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import RUNTIME_FIELDS, Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
-NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
-_NAME = schema.text(NAME, "lower-case letters, digits and single hyphens between them")
+_NAME = schema.text(schema.NAME, "lower-case letters, digits and single hyphens between them")
 _VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and underscores")
 _FOLDER = schema.text(r"/[A-Za-z0-9._/-]+", "an absolute path in the container")
 _VERSION = schema.text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag such as 0.1.0")

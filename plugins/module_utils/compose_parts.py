@@ -9,13 +9,13 @@ import re
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
-from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import NAME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Fields
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_project import ComposeProject
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SECRETS_PATH, volume_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import GpuError, parse
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution
+from ansible_collections.codeopen.workspaces.plugins.module_utils.schema import NAME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"

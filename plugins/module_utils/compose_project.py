@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
-from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import NAME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Losses
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_keys import reason
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SHARED_NETWORK, network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
+from ansible_collections.codeopen.workspaces.plugins.module_utils.schema import NAME
 
 # They say nothing about containers: the format's old version, and what is looked up from services.
 _ELSEWHERE = ("version", "name", "services", "networks", "volumes", "secrets")

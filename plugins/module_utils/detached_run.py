@@ -104,13 +104,17 @@ def run_detachable(work: Work, detach: bool, hidden: Iterable[str] = ()) -> dict
     if not detach:
         return work(DetachedRun())
     reading, writing = os.pipe()
+    # One that comes just now waits until it is known who is to get it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.close(reading)
         _be_the_run(work, DetachedRun(writing, hidden))
     os.close(writing)
     for number in STOP_SIGNALS:
         signal.signal(number, lambda number, frame: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     with open(reading, encoding="utf-8") as pipe:
         text = pipe.read()
     if not text:

@@ -17,6 +17,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import
 
 Check = Callable[[Any, str, "list[str]"], Any]
 
+# Names of workspaces, components and what belongs to them.
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 # What stands in for a value that is wrong, so that checking goes on.
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import NAME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_paths import within
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_size, parse_size
+from ansible_collections.codeopen.workspaces.plugins.module_utils.schema import NAME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.states import REMOVED
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import nearest
 

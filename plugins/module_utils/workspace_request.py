@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, schema
-from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, NAME, Catalogue
+from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, Catalogue
 from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
@@ -52,7 +52,7 @@ class Request:
 
 def _name(value: Any, where: str, problems: list[str], kind: str) -> Any:
     text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    if not re.fullmatch(NAME, text) or len(text) > _LONGEST_NAME:
+    if not re.fullmatch(schema.NAME, text) or len(text) > _LONGEST_NAME:
         nearest = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]+", "-", str(value).lower())).strip("-")[:_LONGEST_NAME]
         hint = f"; '{nearest}' would do" if nearest and nearest != text else ""
         problems.append(
@@ -93,10 +93,10 @@ _PORT = schema.record({"container": schema.whole(1, 65535), "host": schema.whole
 _VARIABLE = schema.text(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and underscores")
 _CHECK = schema.record(
     {
-        "http": schema.text(NAME, "a port's name, such as web"),
+        "http": schema.text(schema.NAME, "a port's name, such as web"),
         "path": schema.text(r"/\S*", "a path that begins with '/'"),
         "status": schema.whole(100, 599),
-        "tcp": schema.text(NAME, "a port's name, such as web"),
+        "tcp": schema.text(schema.NAME, "a port's name, such as web"),
         "command": schema.list_of(schema.text()),
         "timeout": schema.whole(0, 3600),
     }
@@ -115,12 +115,12 @@ _FIELDS: dict[str, schema.Check] = {
     "flavor": schema.text(),
     "addons": schema.list_of(schema.text()),
     "tier": schema.text(),
-    "ports": schema.mapping(schema.text(NAME, "a port's name, such as web"), _port),
+    "ports": schema.mapping(schema.text(schema.NAME, "a port's name, such as web"), _port),
     "address": _ADDRESS_CHECK,
     "environment": schema.mapping(_VARIABLE, schema.scalar_text),
     "gpus": _gpus,
     "state": schema.one_of(*STATES),
-    "owner": schema.text(NAME, "lower-case letters, digits and single hyphens between them"),
+    "owner": schema.text(schema.NAME, "lower-case letters, digits and single hyphens between them"),
     "limits": LIMITS,
     "checks": schema.list_of(_CHECK),
     "mounts": schema.list_of(_MOUNT),

@@ -106,8 +106,6 @@ def test_one_that_is_killed_before_it_let_go_is_a_failure() -> None:
 
 def test_a_signal_to_the_module_reaches_the_run(tmp_path: Path) -> None:
     def work(run: DetachedRun) -> dict[str, Any]:
-        # The module waits by now, or gets it before it does; both are ways of real life.
-        time.sleep(0.3)
         os.kill(os.getppid(), signal.SIGTERM)
         return {"stopped": run.stop.wait(60)}
 

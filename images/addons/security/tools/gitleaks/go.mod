@@ -1,6 +1,6 @@
 module codeopen.tools/gitleaks
 
-go 1.27
+go 1.26
 
 tool github.com/zricethezav/gitleaks/v8
 

@@ -1,6 +1,6 @@
 module codeopen.tools/sops
 
-go 1.27
+go 1.26
 
 tool github.com/getsops/sops/v3/cmd/sops
 

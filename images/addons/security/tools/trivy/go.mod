@@ -1,6 +1,6 @@
 module codeopen.tools/trivy
 
-go 1.27
+go 1.26.3
 
 tool github.com/aquasecurity/trivy/cmd/trivy
 
