@@ -48,7 +48,11 @@ def image_of(component: str) -> str:
         return wanted
     found = []
     if shutil.which("docker"):
-        named = docker("image", "ls", "--quiet", "--filter", f"label=codeopen.component={component}").stdout.split()
+        # By name, for a Dockerfile cannot say FROM and an id.
+        listed = docker(
+            "image", "ls", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}", "--filter", f"label=codeopen.component={component}"
+        ).stdout.splitlines()
+        named = [image if name.startswith("<none>") else name for image, name in map(str.split, listed)]
         found = [image for image in named if _is_up_to_date(image, component)]
     if found:
         return found[0]

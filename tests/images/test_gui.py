@@ -147,8 +147,13 @@ def test_the_browser_of_the_desktop_opens(workspace: RunningWorkspace, desktop: 
 
 def test_chromium_without_the_password_gets_nothing(browser: Any, address: str, password: str) -> None:
     with page_of(browser) as page:
-        answer = page.goto(f"http://{address}/vnc.html")
-        assert answer.status == 401
+        try:
+            answer = page.goto(f"http://{address}/vnc.html")
+        except Exception as error:
+            # Newer ones of Chromium show no page at all.
+            assert "ERR_INVALID_AUTH_CREDENTIALS" in str(error)  # noqa: PT017 - a 401 page is as good
+        else:
+            assert answer.status == 401
         assert "noVNC" not in page.content()
     for wrong in ("wrong", password[:-1], password + "x", password[:8]):
         with page_of(browser, password=wrong) as page:
