@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,10 @@ def screen_size(workspace: RunningWorkspace) -> str:
     return workspace.run("xdpyinfo | sed -n 's/.*dimensions: *\\([0-9x]*\\) .*/\\1/p'", check=False).stdout.strip()
 
 
+# Chromium's words for a page that it has no password for; newer ones have the second.
+REFUSED = "ERR_INVALID_AUTH_CREDENTIALS|ERR_HTTP_RESPONSE_CODE_FAILURE"
+
+
 def window_open(workspace: RunningWorkspace, title: str) -> bool:
     return title in workspace.run("xwininfo -root -tree", check=False).stdout
 
@@ -98,8 +103,14 @@ def request(address: str, path: str, password: str | None = None, headers: dict[
 def test_a_person_works_in_a_terminal_on_the_desktop(workspace: RunningWorkspace, desktop: Any, tmp_path: Path) -> None:
     wait_until(lambda: screen_size(workspace) == "1280x800", "the screen as large as the window")
     left, below = TERMINAL_LAUNCHER
-    desktop.mouse.click(left, 800 - below)
-    wait_until(lambda: window_open(workspace, '"xterm" "XTerm"'), "a terminal")
+
+    def click_opens_a_terminal() -> bool:
+        # The panel follows the screen a moment later, and a click meanwhile meets nothing.
+        desktop.mouse.click(left, 800 - below)
+        desktop.wait_for_timeout(5000)
+        return window_open(workspace, '"xterm" "XTerm"')
+
+    wait_until(click_opens_a_terminal, "a terminal")
     desktop.wait_for_timeout(1000)
     desktop.keyboard.type("echo \"I'm {typed} ~ here & ", delay=20)
     press_a_key_of_a_german_keyboard(desktop)
@@ -151,13 +162,13 @@ def test_chromium_without_the_password_gets_nothing(browser: Any, address: str, 
             answer = page.goto(f"http://{address}/vnc.html")
         except Exception as error:
             # Newer ones of Chromium show no page at all.
-            assert "ERR_INVALID_AUTH_CREDENTIALS" in str(error)  # noqa: PT017 - a 401 page is as good
+            assert re.search(REFUSED, str(error))  # noqa: PT017 - a 401 page is as good
         else:
             assert answer.status == 401
         assert "noVNC" not in page.content()
     for wrong in ("wrong", password[:-1], password + "x", password[:8]):
         with page_of(browser, password=wrong) as page:
-            with pytest.raises(Exception, match="ERR_INVALID_AUTH_CREDENTIALS"):
+            with pytest.raises(Exception, match=REFUSED):
                 page.goto(f"http://{address}/vnc.html")
             assert "noVNC" not in page.content()
 
