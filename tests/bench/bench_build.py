@@ -82,11 +82,8 @@ def one_after_the_other(plan: dict[str, Any]) -> None:
         subprocess.run([*command, layer["context"]], check=True, capture_output=True)
 
 
-def bake_again(plan: dict[str, Any], directory: Path, base: dict[str, str]) -> Callable[[], None]:
-    """Give a function that runs the module's own bake command again, with nothing changed.
-
-    :param base: the base's ``image``, and its ``source`` as the label has it.
-    """
+def bake_unchanged(plan: dict[str, Any], directory: Path) -> Callable[[], None]:
+    """Give a function that runs the module's own bake command again, with nothing changed."""
     layers = plan["layers"]
     archive = directory / "contexts.tar"
     with open(archive, "wb") as stream:
@@ -98,7 +95,10 @@ def bake_again(plan: dict[str, Any], directory: Path, base: dict[str, str]) -> C
         {},
         {target: (directory / folder / "Dockerfile").read_text() for target, folder in folders.items()},
         folders,
-        base,
+        {
+            "image": base_source.local_name(plan["base_image"]),
+            "source": f"archive {plan['base_image']['archive']['suite']}",
+        },
         None,
     )
 
@@ -132,11 +132,7 @@ def measure(directory: Path, prefix: str) -> dict[str, float]:
         module = Module(directory / f"module{number}")
         solve.append(seconds(lambda module=module, plan=plan: check(module.run(plan))))  # type: ignore[misc]
     (directory / "bake").mkdir()
-    base = {
-        "image": base_source.local_name(base_image),
-        "source": f"archive {base_image['archive']['suite']}",
-    }
-    baking = bake_again(plan, directory / "bake", base)
+    baking = bake_unchanged(plan, directory / "bake")
     baking()
     surveys, processes, bakes = [], [], []
     for number in range(UNCHANGED_RUNS):

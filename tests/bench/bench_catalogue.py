@@ -7,10 +7,7 @@
   before.
 - ``services_cold_seconds``: the same with an engine that has nothing: pulled from a registry on this machine, unpacked,
   started.
-- ``catalogue_rebuild_seconds``: every image built anew by one bake, with all steps in the build cache.
-- ``dev8_mvp_megabytes``: as the engine counts it, unpacked; ``dev8_mvp_packed_megabytes``: as a registry keeps it.
-
-``CODEOPEN_LEAVE_OUT`` has to be what the images were built with.
+- ``dev8_mvp_megabytes``: as the engine counts it.
 """
 
 from __future__ import annotations
@@ -23,7 +20,6 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,12 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from ansible_collections.codeopen.workspaces.plugins.module_utils import base_source
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
-from bench_build import bake_again, seconds
 from bench_start import healthy_after, play
 
-ROOT = Path(__file__).resolve().parents[2]
 SERVICES = {"flavor": "fullstack", "addons": ["code-server", "gui"]}
 WARM_RUNS = 3
 
@@ -135,20 +128,6 @@ def cold(image: str, folder: Path) -> float:
             call("docker", "--host", engine, "rm", "--force", "--volumes", "cold")
 
 
-def packed_megabytes(image: str, folder: Path) -> float:
-    """What a registry keeps of an image: its layers, compressed."""
-    folder.mkdir()
-    with registry(folder) as there:
-        name = f"{there}/{image}"
-        call("docker", "tag", image, name)
-        try:
-            call("docker", "push", "--quiet", name)
-        finally:
-            call("docker", "rmi", "--no-prune", name)
-        blobs = (folder / "registry").rglob("blobs/sha256/*/*/data")
-        return sum(blob.stat().st_size for blob in blobs) / 1e6
-
-
 def call(*command: str) -> str:
     """The output of a command, which must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -157,38 +136,16 @@ def call(*command: str) -> str:
     return done.stdout
 
 
-def whole_catalogue(client: Any) -> dict[str, Any]:
-    """The plan of everything that ``make test-images`` builds, which has to be there."""
-    variables = json.loads(call(sys.executable, str(ROOT / "scripts" / "catalogue.py")))
-    workspaces, paths = variables["codeopen_workspaces"], variables["codeopen_catalogue_paths"]
-    plan = plan_from_files(workspaces, paths, variables["codeopen_leave_out"])
-    there = {tag for image in client.images.list() for tag in image.tags}
-    missing = [layer["image"] for layer in plan["layers"] if layer["image"] not in there]
-    if missing:
-        raise SystemExit(f"not built: {', '.join(missing)}; scripts/build-catalogue.sh does that")
-    return plan
-
-
-def rebuild(plan: dict[str, Any], folder: Path, client: Any) -> float:
-    """Seconds that a bake of the whole catalogue takes, all of it in the build cache."""
-    source = base_source.obtain(client, plan["base_image"], None, "", str(folder), lambda line: None, lambda: None)
-    again = bake_again(plan, folder, {"image": source.image, "source": source.label})
-    return seconds(again)
-
-
 def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
     """The figures."""
-    plan = whole_catalogue(client)
-    for part in ("warm", "cold", "rebuild"):
+    for part in ("warm", "cold"):
         (folder / part).mkdir()
     services = plan_from_files([{"name": name, **SERVICES}])["workspaces"][0]["image"]
     dev8 = plan_from_files([{"name": name, "preset": "dev8-mvp"}])["workspaces"][0]["image"]
     figures = {
         "services_warm_seconds": warm(folder / "warm", name),
         "services_cold_seconds": cold(services, folder / "cold"),
-        "catalogue_rebuild_seconds": rebuild(plan, folder / "rebuild", client),
         "dev8_mvp_megabytes": client.images.get(dev8).attrs["Size"] / 1e6,
-        "dev8_mvp_packed_megabytes": packed_megabytes(dev8, folder / "packed"),
     }
     return {figure: round(value, 2) for figure, value in figures.items()}
 
