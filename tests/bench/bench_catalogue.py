@@ -62,7 +62,7 @@ def registry(folder: Path) -> Iterator[str]:
     }
     (folder / "registry.yml").write_text(json.dumps(configuration))
     with serving(["docker-registry", "serve", str(folder / "registry.yml")], folder / "registry.log"):
-        while subprocess.run(["curl", "-fs", "--noproxy", "*", f"http://{address}/v2/"], capture_output=True).returncode:
+        while subprocess.run(["curl", "-fs", "--noproxy", "*", f"http://{address}/v2/"], capture_output=True, check=False).returncode:
             time.sleep(0.1)
         yield address
 
@@ -90,7 +90,7 @@ def empty_engine(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     (folder / "daemon.json").write_text("{}")
     with serving(command, folder / "engine.log"):
-        while subprocess.run(["docker", "--host", address, "version"], capture_output=True).returncode:
+        while subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode:
             time.sleep(0.1)
         yield address
 

@@ -32,7 +32,7 @@ RUNS = 3
 WISH = {"flavor": "python", "addons": ["code-server"]}
 
 
-def play(folder: Path, name: str, state: str, wish: dict[str, Any] = WISH, purge: bool = False) -> None:
+def play(folder: Path, name: str, state: str, wish: dict[str, Any], purge: bool = False) -> None:
     """Bring one workspace to a state by the playbook that people run.
 
     :param wish: flavor and add-ons.
@@ -58,13 +58,13 @@ def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
     walls = []
     # In turns. The very first start, in which the image's files are read from the disk, is not warm.
     for new_home in [True, *[True, False] * RUNS]:
-        play(folder, name, "absent", purge=new_home)
+        play(folder, name, "absent", WISH, purge=new_home)
         begun = time.perf_counter()
-        play(folder, name, "started")
+        play(folder, name, "started", WISH)
         if not new_home:
             walls.append(time.perf_counter() - begun)
         times[new_home].append(healthy_after(f"codeopen-{name}"))
-    play(folder, name, "absent", purge=True)
+    play(folder, name, "absent", WISH, purge=True)
     return {
         "start_healthy_seconds": round(statistics.median(times[False]), 2),
         "start_healthy_new_home_seconds": round(statistics.median(times[True][1:]), 2),
