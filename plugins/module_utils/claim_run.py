@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
@@ -72,6 +73,7 @@ class Claims:
         self._api: Any = client.api
         self._settings = settings
         self._journal = journal
+        self._news = ContainerNews(client)
         self._book = PoolBook(settings.state_dir)
         self._owners_networks = Networks(client, settings.state_dir)
         self._fleet: Mapping[str, Observed] = {}
@@ -272,8 +274,9 @@ class Claims:
 
     def _rollout(self, member: Member) -> Rollout:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)
+        settings = self._settings.rollout
         return Rollout(
-            self._client, member.name, store, self._settings.rollout, threading.Event(), self._journal, _no_checks
+            self._client, member.name, store, settings, threading.Event(), self._journal, self._news, _no_checks
         )
 
     def _nothing_to_give(self, members: list[Member]) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import (
@@ -19,6 +20,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
     network_file,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words, list_containers
@@ -86,7 +88,8 @@ class Fleet:
         self._api: Any = client.api
         self._client = client
         self._settings = settings
-        self._context = Context(client, settings, stop, journal)
+        self._news = ContainerNews(client)
+        self._context = Context(client, settings, stop, journal, self._news)
         self._locks = locks
         self._items: list[Item] = []
         self._disks: Optional[DiskLimits] = None
@@ -115,7 +118,8 @@ class Fleet:
                 self._reserve(locks)
                 self._sleepers.forget_others(self._items)
                 runs = self._let_go_of_members(runs, locks)
-            self._carry_out(runs, changing, locks)
+            with closing(self._news):
+                self._carry_out(runs, changing, locks)
         return [item.result for item in self._items]
 
     def _plan(self, workspaces: Sequence[Mapping[str, Any]]) -> list[WorkspaceRun]:

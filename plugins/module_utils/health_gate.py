@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 LOG_LINES = 20
 # A container without a health check is taken for running when it has lived this long.
 LIVED_SECONDS = 2.0
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 1.0
 
 
 class Interrupted(RolloutError):
@@ -27,22 +26,29 @@ class Interrupted(RolloutError):
 
 
 def wait_healthy(
-    client: DockerClient, container_id: str, timeout: float, stop: threading.Event, was_paused: bool = False
+    client: DockerClient,
+    container_id: str,
+    timeout: float,
+    stop: threading.Event,
+    news: ContainerNews,
+    was_paused: bool = False,
 ) -> None:
     """Return when the container is healthy.
 
     :param timeout: seconds.
     :param stop: set by whoever wants the run to end.
+    :param news: says when to look again.
     :param was_paused: what its health check said until now counts for nothing: no check succeeds in a paused one.
     :raises RolloutError: it died, restarts, is unhealthy, or was not healthy in time; with its last log lines.
     :raises Interrupted: ``stop`` was set.
     """
     begin = time.monotonic()
     begin_epoch = time.time()
-    pause = _FIRST_PAUSE
+    looks = 0
     restarts: Optional[int] = None
     stale: Optional[str] = None
     while True:
+        known = news.count(container_id)
         details = client.api.inspect_container(container_id)
         state = details["State"]
         if restarts is None:
@@ -71,9 +77,13 @@ def wait_healthy(
                 f"{_last_output(health)}{_ending(log_lines(client, container_id))}",
                 states.UNHEALTHY,
             )
-        if stop.wait(min(pause, max(timeout - waited, 0.01))):
+        left = timeout - waited
+        if not health and waited < LIVED_SECONDS:
+            left = min(left, LIVED_SECONDS - waited)
+        news.wait(container_id, known, looks, left, stop)
+        if stop.is_set():
             raise Interrupted("the run was interrupted while it waited for it to be healthy; the next run goes on.")
-        pause = min(pause * 1.2, _LONGEST_PAUSE)
+        looks += 1
 
 
 def log_lines(client: DockerClient, container_id: str) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, RolloutError
@@ -51,6 +52,7 @@ class Rollout:
 
     :param stop: set by whoever wants the run to end; each step looks at it.
     :param journal: where the workspace's states are written down.
+    :param news: tells when a container may be healthy.
     :param gate: checks of the workspace after its health; raises RolloutError.
     """
 
@@ -62,6 +64,7 @@ class Rollout:
         settings: RolloutSettings,
         stop: threading.Event,
         journal: Journal,
+        news: ContainerNews,
         gate: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -72,6 +75,7 @@ class Rollout:
         self._settings = settings
         self._stop = stop
         self._journal = journal
+        self._news = news
         self._gate = gate
 
     def create(self, spec: ContainerSpec, network: str, start: bool) -> str:
@@ -154,7 +158,9 @@ class Rollout:
         """Wait until it is healthy and passes its checks."""
         try:
             with engine_words(f"Waiting for {self._name}"):
-                wait_healthy(self._client, container_id, self._settings.health_timeout, self._stop, was_paused)
+                wait_healthy(
+                    self._client, container_id, self._settings.health_timeout, self._stop, self._news, was_paused
+                )
                 if checks:
                     self._gate(container_id)
         except Interrupted:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec, Settings, build
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
@@ -82,6 +83,7 @@ class Context:
     settings: FleetSettings
     stop: threading.Event
     journal: Journal
+    news: ContainerNews
     images: dict[str, Optional[Image]] = field(default_factory=dict)
     network_text: str = ""
     networks: dict[str, str] = field(default_factory=dict)
@@ -98,7 +100,14 @@ class WorkspaceRun:
         self._settings = context.settings
         self._api: Any = context.client.api
         self._rollout = Rollout(
-            context.client, item.name, item.store, context.settings.rollout, context.stop, context.journal, self._gate
+            context.client,
+            item.name,
+            item.store,
+            context.settings.rollout,
+            context.stop,
+            context.journal,
+            context.news,
+            self._gate,
         )
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
