@@ -23,6 +23,7 @@ from typing import Any
 
 import docker
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "images"))
 from ansible_collections.codeopen.workspaces.plugins.module_utils import (
     bake,

@@ -7,7 +7,10 @@
   before.
 - ``services_cold_seconds``: the same with an engine that has nothing: pulled from a registry on this machine, unpacked,
   started.
+- ``catalogue_unchanged_seconds``: the playbook that builds all of it, where all of it is built.
 - ``dev8_mvp_megabytes``: as the engine counts it.
+
+``CODEOPEN_LEAVE_OUT`` names the tools that the images were built without.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,7 +31,10 @@ from typing import Any
 
 import docker
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
-from bench_start import healthy_after, play
+from bench_start import ROOT, healthy_after, play
+
+sys.path.append(str(ROOT / "tests" / "integration"))
+from local_registry import local_registry
 
 SERVICES = {"flavor": "fullstack", "addons": ["code-server", "gui"]}
 WARM_RUNS = 3
@@ -46,25 +52,6 @@ def warm(folder: Path, name: str) -> float:
         play(folder, name, "absent", SERVICES, purge=True)
     # In the first, the image's files are read from the disk.
     return statistics.median(times[1:])
-
-
-@contextlib.contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """The address of an empty registry on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    configuration = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
-        "http": {"addr": address},
-        "log": {"level": "error"},
-    }
-    (folder / "registry.yml").write_text(json.dumps(configuration))
-    with serving(["docker-registry", "serve", str(folder / "registry.yml")], folder / "registry.log"):
-        while subprocess.run(["curl", "-fs", "--noproxy", "*", f"http://{address}/v2/"], capture_output=True, check=False).returncode:
-            time.sleep(0.1)
-        yield address
 
 
 @contextlib.contextmanager
@@ -97,7 +84,7 @@ def empty_engine(folder: Path) -> Iterator[str]:
 
 def cold(image: str, folder: Path) -> float:
     """Seconds from the first byte of the image to healthy."""
-    with registry(folder) as there, empty_engine(folder) as engine:
+    with local_registry("docker-registry", folder) as there, empty_engine(folder) as engine:
         name = f"{there}/{image}"
         call("docker", "tag", image, name)
         try:
@@ -128,6 +115,15 @@ def cold(image: str, folder: Path) -> float:
             call("docker", "--host", engine, "rm", "--force", "--volumes", "cold")
 
 
+def unchanged() -> float:
+    """Seconds of the playbook that builds the catalogue, where there is nothing to build."""
+    begun = time.perf_counter()
+    printed = call(str(ROOT / "scripts" / "build-catalogue.sh"))
+    if " changed=0 " not in printed:
+        raise SystemExit(f"expected a catalogue that is built: {printed[-2000:]}")
+    return time.perf_counter() - begun
+
+
 def call(*command: str) -> str:
     """The output of a command, which must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -145,6 +141,7 @@ def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
     figures = {
         "services_warm_seconds": warm(folder / "warm", name),
         "services_cold_seconds": cold(services, folder / "cold"),
+        "catalogue_unchanged_seconds": unchanged(),
         "dev8_mvp_megabytes": client.images.get(dev8).attrs["Size"] / 1e6,
     }
     return {figure: round(value, 2) for figure, value in figures.items()}

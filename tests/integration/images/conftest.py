@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import docker.errors
 import pytest
 import yaml
 from ansible_collections.codeopen.workspaces.plugins.module_utils import context_archive, recipe
+from local_registry import local_registry
 
 ROOT = Path(__file__).resolve().parents[3]
 COLLECTIONS = ROOT / ".collections"
@@ -115,43 +115,17 @@ class Registry:
 @pytest.fixture
 def registry(client: Any, prefix: str, rootfs: Path, tmp_path: Path) -> Iterator[Registry]:
     program = need("docker-registry", "docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    configuration = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
-        "http": {"addr": address},
-        "log": {"level": "error"},
-    }
-    (tmp_path / "registry.yml").write_text(json.dumps(configuration))
-    with open(tmp_path / "registry.log", "wb") as log:
-        process = subprocess.Popen([program, "serve", str(tmp_path / "registry.yml")], stdout=log, stderr=log)
-    try:
+    with local_registry(program, tmp_path) as address:
         repository = f"{prefix}-debian"
         name = f"{address}/{repository}:1"
         tar = subprocess.run(["tar", "-C", str(rootfs), "-c", "."], check=True, capture_output=True).stdout
         # A file of its own gives each test a base of its own.
         subprocess.run(["docker", "import", "--change", f"ENV MARK={prefix}", "-", name], input=tar, check=True)
-        wait_for_port(address, process)
         subprocess.run(["docker", "push", "--quiet", name], check=True)
         found = client.api.inspect_image(name)["RepoDigests"]
         digest = [entry.split("@")[1] for entry in found if entry.startswith(address)][0]  # noqa: RUF015
         client.api.remove_image(name, force=True)
         yield Registry(address, repository, digest)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for_port(address: str, process: subprocess.Popen[bytes]) -> None:
-    host, colon, port = address.partition(":")
-    while process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the registry ended at once")
 
 
 class PlanMaker:
