@@ -50,7 +50,7 @@ def _pool_without_environment(pool: Any, environments: dict[str, Any]) -> Any:
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Sends environments, secrets and network settings in options that nothing logs, and shows what happens."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False
     # The module that it is the half of, and what its logs are called after.
     module = MODULE
     kind = "workspaces"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from typing import Any
 
 from ansible.module_utils.common.text.converters import to_bytes
@@ -18,12 +17,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run i
 
 display = Display()
 
-# Seconds between looks. The first ones come sooner: many runs are short.
-POLL = 1.0
-QUICK_POLL = 0.25
-QUICK_POLLS = 12
-# The log's last line comes just before the result.
-LAST_POLL = 0.05
+# A look waits on the host for the run's end, in steps of so many seconds, before it says what there is by then. The
+# first looks wait less: many runs are short. Each look is a command that Ansible has to bring to the host.
+STEP = 0.2
+STEPS = 5
+QUICK_LOOKS = 5
 # What the host says of a run.
 ENDED, GONE = "ended", "gone"
 
@@ -39,9 +37,9 @@ def follow(action: ActionBase, answer: dict[str, Any], log_path: str, task_vars:
     run = answer.pop(RUNNING)
     tail = _Tail(action, log_path, run)
     host = str((task_vars or {}).get("inventory_hostname", ""))
-    polls = gone = 0
+    looks = gone = 0
     while True:
-        state, lines = tail.look()
+        state, lines = tail.look(1 if looks < QUICK_LOOKS else STEPS)
         for line in lines:
             if line != END_MARK and not line.startswith(OUTPUT_PREFIX) and not action._task.no_log:
                 display.display(f"[{host}] {line}")
@@ -56,11 +54,7 @@ def follow(action: ActionBase, answer: dict[str, Any], log_path: str, task_vars:
                 "failed": True,
                 "msg": f"The run was killed. The next run goes on from there; its log is {log_path} on the host.",
             }
-        polls += 1
-        if END_MARK in lines:
-            time.sleep(LAST_POLL)
-        else:
-            time.sleep(QUICK_POLL if polls <= QUICK_POLLS else POLL)
+        looks += 1
 
 
 class _Tail:
@@ -75,15 +69,19 @@ class _Tail:
         # Its number alone may be another's by now, so its start counts, the 22nd field; a zombie has ended.
         alive = f"grep -Eqs '^{pid} .*\\) [^ZX] (-?[0-9]+ ){{18}}{started} ' /proc/{pid}/stat"
         self._ask = (
+            f"while test $n -gt 0 && ! test -e {self._folder}/{RESULT}; do sleep {STEP}; n=$((n - 1)); done; "
             # -c: the run removes the file when it ends, and it must stay removed.
             f"touch -c {self._folder}/{HEARTBEAT}; "
             f"if test -e {self._folder}/{RESULT}; then echo {ENDED}; elif {alive}; then echo runs; else echo {GONE}; fi"
         )
 
-    def look(self) -> tuple[str, list[str]]:
-        """Give what the host says of the run, and the log's whole lines since the last look."""
+    def look(self, steps: int) -> tuple[str, list[str]]:
+        """Give what the host says of the run, and the log's whole lines since the last look.
+
+        :param steps: how long it waits for the end.
+        """
         # The log is read last, so that nothing of it is missing where the run has ended.
-        text = self._run(f"{self._ask}; tail -c +{self._offset + 1} {self._log} 2>/dev/null || true")
+        text = self._run(f"n={steps}; {self._ask}; tail -c +{self._offset + 1} {self._log} 2>/dev/null || true")
         state, _newline, text = text.partition("\n")
         whole, newline, _rest = text.rpartition("\n")
         self._offset += len(to_bytes(whole + newline, errors="surrogate_or_strict"))

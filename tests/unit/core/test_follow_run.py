@@ -49,8 +49,7 @@ def _signals() -> Iterator[None]:
 def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr(detached_run, "display", SimpleNamespace(display=lines.append))
-    monkeypatch.setattr(detached_run, "QUICK_POLL", 0.01)
-    monkeypatch.setattr(detached_run, "POLL", 0.01)
+    monkeypatch.setattr(detached_run, "STEP", 0.01)
     # Where runs make their folders.
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return lines
@@ -117,6 +116,26 @@ def test_a_killed_run_is_a_failure_that_names_its_log(tmp_path: Path, shown: lis
     assert str(tmp_path / "log") in result["msg"]
     assert shown == ["[h] [00:00] begins"]
     assert not list(tmp_path.glob("codeopen-run-*"))
+
+
+def test_the_end_of_a_run_is_seen_without_another_look(
+    tmp_path: Path, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So long that the test would never end by another look.
+    monkeypatch.setattr(detached_run, "STEPS", 10**9)
+    monkeypatch.setattr(detached_run, "QUICK_LOOKS", 0)
+    go = tmp_path / "go"
+
+    def work(log: BuildLog) -> dict[str, Any]:
+        log.progress("begins")
+        while not go.exists():
+            time.sleep(0.01)
+        return {"changed": True}
+
+    answer = start(tmp_path / "log", work)
+    action = Action()
+    action.before_look = lambda: threading.Timer(0.3, go.touch).start()
+    assert follow(action, answer, tmp_path / "log") == {"changed": True}
 
 
 def test_another_process_with_its_number_is_not_taken_for_it(tmp_path: Path, shown: list[str]) -> None:
