@@ -38,7 +38,8 @@ def docker(*arguments: str, check: bool = True, stdin: str | None = None) -> sub
 def image_of(component: str) -> str:
     """Give the image to test a component in, or skip.
 
-    That is ``CODEOPEN_IMAGE_<COMPONENT>``, else the newest image whose topmost layer is the component as it is now.
+    That is ``CODEOPEN_IMAGE_<COMPONENT>``, else the smallest image whose topmost layer is the component as it is now:
+    one that holds more may need what the component alone does not.
     With ``CODEOPEN_REQUIRE_IMAGES=1`` a missing image fails.
     """
     variable = f"CODEOPEN_IMAGE_{component.upper().replace('-', '_')}"
@@ -55,7 +56,7 @@ def image_of(component: str) -> str:
         named = [image if name.startswith("<none>") else name for image, name in map(str.split, listed)]
         found = [image for image in named if _is_up_to_date(image, component)]
     if found:
-        return found[0]
+        return min(found, key=lambda image: int(docker("image", "inspect", "--format", "{{.Size}}", image).stdout))
     reason = f"no image of component {component} on this engine: build one, or name it in {variable}"
     if os.environ.get("CODEOPEN_REQUIRE_IMAGES") == "1":
         pytest.fail(reason)
