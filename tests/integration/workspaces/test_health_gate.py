@@ -75,7 +75,7 @@ def test_a_container_that_gets_healthy_later_is_looked_at_before_and_after(host:
 
 def test_the_end_of_a_container_is_news(host: Host, counting: Engine) -> None:
     died = pytest.raises(RolloutError, match="it died with exit code 3")
-    with counting.started(host, "late") as container_id, died:
+    with died, counting.started(host, "late") as container_id:
         counting.wait(container_id)
     assert counting.asked[container_id] <= 4
 
