@@ -243,9 +243,7 @@ def _output(command: Sequence[str]) -> str:
         return ""
 
 
-def _completed(
-    command: Sequence[str], timeout: float, variables: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
+def _completed(command: Sequence[str], timeout: float, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         list(command),
         stdin=subprocess.DEVNULL,
