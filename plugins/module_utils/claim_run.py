@@ -73,7 +73,6 @@ class Claims:
         self._api: Any = client.api
         self._settings = settings
         self._journal = journal
-        self._news = ContainerNews(client)
         self._book = PoolBook(settings.state_dir)
         self._owners_networks = Networks(client, settings.state_dir)
         self._fleet: Mapping[str, Observed] = {}
@@ -274,9 +273,15 @@ class Claims:
 
     def _rollout(self, member: Member) -> Rollout:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)
-        settings = self._settings.rollout
         return Rollout(
-            self._client, member.name, store, settings, threading.Event(), self._journal, self._news, _no_checks
+            self._client,
+            member.name,
+            store,
+            self._settings.rollout,
+            threading.Event(),
+            self._journal,
+            ContainerNews(self._client),
+            _no_checks,
         )
 
     def _nothing_to_give(self, members: list[Member]) -> str:
