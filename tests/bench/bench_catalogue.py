@@ -35,6 +35,7 @@ from bench_start import ROOT, healthy_after, play
 
 sys.path.append(str(ROOT / "tests" / "integration"))
 from local_registry import local_registry
+from own_bridge import own_bridge
 
 SERVICES = {"flavor": "fullstack", "addons": ["code-server", "gui"]}
 WARM_RUNS = 3
@@ -68,26 +69,19 @@ def serving(command: list[str], log: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def empty_engine(folder: Path) -> Iterator[str]:
-    """The address of a second engine with nothing in it.
-
-    It has a bridge of its own: without one, it would take away that of the engine that runs already.
-    """
-    bridge, address = f"cob-{secrets.token_hex(4)}", f"unix://{folder}/engine.sock"
-    command = [
-        "dockerd", "--host", address, "--data-root", str(folder / "engine"), "--exec-root", str(folder / "exec"),
-        "--pidfile", str(folder / "engine.pid"), "--config-file", str(folder / "daemon.json"), "--bridge", bridge,
-        "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-    ]  # fmt: skip
+    """The address of a second engine with nothing in it."""
+    address = f"unix://{folder}/engine.sock"
     (folder / "daemon.json").write_text("{}")
-    call("ip", "link", "add", bridge, "type", "bridge")
-    try:
-        call("ip", "address", "add", "10.213.99.1/24", "dev", bridge)
+    with own_bridge("10.213.99.1/24") as bridge:
+        command = [
+            "dockerd", "--host", address, "--data-root", str(folder / "engine"), "--exec-root", str(folder / "exec"),
+            "--pidfile", str(folder / "engine.pid"), "--config-file", str(folder / "daemon.json"), "--bridge", bridge,
+            "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+        ]  # fmt: skip
         with serving(command, folder / "engine.log"):
             while subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode:
                 time.sleep(0.1)
             yield address
-    finally:
-        call("ip", "link", "delete", bridge)
 
 
 def cold(image: str, folder: Path) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_bridge import own_bridge
 
 pytestmark = pytest.mark.engine
 
@@ -34,25 +34,21 @@ def small_engine() -> Iterator[Path]:
             ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=False, capture_output=True
         ).returncode:
             pytest.skip("a small disk cannot be mounted here")
-        # A bridge of its own: without one, it would take away that of the engine that runs already.
-        bridge = f"cot-{secrets.token_hex(4)}"
-        subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
-        subprocess.run(["ip", "address", "add", "10.213.97.1/24", "dev", bridge], check=True)
-        command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
-        # Nor does it share the configuration of that one.
-        (folder / "daemon.json").write_text("{}")
-        command += [f"--host=unix://{folder}/socket", f"--config-file={folder}/daemon.json"]
-        command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-        try:
-            with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:
-                while not (folder / "socket").exists():
-                    assert engine.poll() is None, (folder / "log").read_text()
-                    time.sleep(0.1)
-                yield folder
-                engine.terminate()
-        finally:
-            subprocess.run(["umount", "--recursive", disk], check=True)
-            subprocess.run(["ip", "link", "delete", bridge], check=True)
+        with own_bridge("10.213.97.1/24") as bridge:
+            command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
+            # Nor does it share the configuration of that one.
+            (folder / "daemon.json").write_text("{}")
+            command += [f"--host=unix://{folder}/socket", f"--config-file={folder}/daemon.json"]
+            command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+            try:
+                with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:
+                    while not (folder / "socket").exists():
+                        assert engine.poll() is None, (folder / "log").read_text()
+                        time.sleep(0.1)
+                    yield folder
+                    engine.terminate()
+            finally:
+                subprocess.run(["umount", "--recursive", disk], check=True)
 
 
 def left_behind(module: Any) -> list[str]:

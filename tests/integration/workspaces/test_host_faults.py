@@ -25,6 +25,7 @@ from typing import Any, Optional
 
 import docker
 import pytest
+from own_bridge import own_bridge
 
 from .conftest import Host, result_of, small_image
 
@@ -95,28 +96,25 @@ class Engine:
 
 @contextlib.contextmanager
 def running_engine(*options: str) -> Iterator[Engine]:
-    """An engine of its own, on a bridge of its own: without one it would take away that of the engine that runs here."""
+    """An engine of its own, with data, sockets and bridge of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it starts an engine")
-    bridge = f"cot-{secrets.token_hex(4)}"
-    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
-    subprocess.run(["ip", "address", "add", "10.213.98.1/24", "dev", bridge], check=True)
-    folder = Path(tempfile.mkdtemp(prefix="codeopen-engine-"))
-    engine = Engine(folder, bridge, *options)
-    try:
-        engine.start()
-        yield engine
-    finally:
-        engine.clear()
-        engine.end(signal.SIGTERM)
-        subprocess.run(["ip", "link", "delete", bridge], check=True)
-        mounted = subprocess.run(
-            ["findmnt", "--noheadings", "--raw", "--output", "TARGET"], capture_output=True, text=True, check=True
-        )
-        for place in reversed(mounted.stdout.split()):
-            if place.startswith(f"{folder}/"):
-                subprocess.run(["umount", "--lazy", place], check=True)
-        shutil.rmtree(folder)
+    with own_bridge("10.213.98.1/24") as bridge:
+        folder = Path(tempfile.mkdtemp(prefix="codeopen-engine-"))
+        engine = Engine(folder, bridge, *options)
+        try:
+            engine.start()
+            yield engine
+        finally:
+            engine.clear()
+            engine.end(signal.SIGTERM)
+            mounted = subprocess.run(
+                ["findmnt", "--noheadings", "--raw", "--output", "TARGET"], capture_output=True, text=True, check=True
+            )
+            for place in reversed(mounted.stdout.split()):
+                if place.startswith(f"{folder}/"):
+                    subprocess.run(["umount", "--lazy", place], check=True)
+            shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["", "--live-restore"], ids=["engine", "live-restore"])
