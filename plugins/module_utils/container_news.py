@@ -71,8 +71,8 @@ class ContainerNews:
         """Stop listening."""
         stream = self._stream
         if stream is not None:
-            # Over SSH it cannot be closed; then it ends with the connection.
-            with suppress(*ENGINE_ERRORS, OSError, AttributeError):
+            # Over SSH it cannot be closed, which the SDK says in several ways; then it ends with the connection.
+            with suppress(*ENGINE_ERRORS, OSError, AttributeError, UnboundLocalError):
                 stream.close()
 
     def _listen(self) -> None:

@@ -44,8 +44,9 @@ SOCKET_POOL_SIZE = 1
 def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
     """A client of the engine at ``docker_host``.
 
-    :param docker_host: for example ``unix:///var/run/docker.sock`` or ``tcp://host:2375``; where it is not given,
-        the environment (``DOCKER_HOST``, ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``) decides, as for ``docker``.
+    :param docker_host: for example ``unix:///var/run/docker.sock``, ``tcp://host:2375`` or ``ssh://user@host``, which
+        goes by the command ssh and its configuration; where it is not given, the environment (``DOCKER_HOST``,
+        ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``) decides, as for ``docker``.
     :param timeout: seconds that one request may take.
     :raises EngineError: no docker SDK, no answer, or an engine older than 23.0.
     """
@@ -59,6 +60,8 @@ def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
         by_socket = where.startswith("unix://")
         pool_size = SOCKET_POOL_SIZE if by_socket else POOL_SIZE
         options: dict[str, Any] = {"version": "auto", "timeout": timeout, "max_pool_size": pool_size}
+        # By itself the SDK would let in any host, whether its key is known or not.
+        options["use_ssh_client"] = where.startswith("ssh://")
         environment = dict(os.environ, DOCKER_HOST=where)
         client = docker.from_env(environment=environment, **options)
         # No proxy leads to a socket, and looking for one at each request takes a third of its time.
@@ -123,6 +126,8 @@ def _no_answer(where: str, reason: str) -> str:
         hint = f"{path} does not exist: install an engine (role codeopen.workspaces.engine) or start it"
     elif "Permission denied" in reason or "PermissionError" in reason:
         hint = "this user may not use it: run the task with 'become: true' or add the user to the group docker"
+    elif "paramiko" in reason:
+        hint = "for ssh:// the docker SDK needs the Python package paramiko, which is missing for this host's Python"
     elif "client version" in reason or "too old" in reason:
         hint = f"it speaks another API than this host's docker SDK: {reason}"
     else:

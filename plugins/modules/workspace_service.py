@@ -85,7 +85,9 @@ options:
     type: bool
     default: false
   engines:
-    description: Addresses of nodes' engines as this manager reaches them, by the node's name. Only O(purge) asks them.
+    description:
+      - Addresses of nodes' engines as this manager reaches them, by the node's name, in the forms of O(docker_host).
+      - Only O(purge) asks them.
     type: dict
     default: {}
 seealso:

@@ -5,8 +5,9 @@
 
 - ``services_warm_seconds``: fullstack with code-server and gui, from create to all services healthy, the image started
   before.
-- ``services_cold_seconds``: the same with an engine that has nothing: pulled from a registry on this machine, unpacked,
-  started.
+- ``services_cold_seconds``: the same with an engine that has nothing, its images in containerd's store: pulled from a
+  registry on this machine, unpacked, started.
+- ``services_cold_overlay2_seconds``: the same with the store that engines had before.
 - ``catalogue_unchanged_seconds``: the playbook that builds all of it, where all of it is built.
 - ``dev8_mvp_megabytes``: as the engine counts it.
 
@@ -35,10 +36,12 @@ from bench_start import ROOT, healthy_after, play
 
 sys.path.append(str(ROOT / "tests" / "integration"))
 from local_registry import local_registry
-from own_bridge import own_bridge
+from own_engine import CONTAINERD_STORE, own_engine
 
 SERVICES = {"flavor": "fullstack", "addons": ["code-server", "gui"]}
 WARM_RUNS = 3
+# Sparse, so that only what is written takes room.
+DISK_BYTES = 16 * 10**9
 
 
 def warm(folder: Path, name: str) -> float:
@@ -56,65 +59,67 @@ def warm(folder: Path, name: str) -> float:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], log: Path) -> Iterator[None]:
-    """A server while the block runs."""
-    with open(log, "wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+def new_disk(folder: Path) -> Iterator[Path]:
+    """Where a new file system is mounted. One from which as much was just deleted is slow to make files in: ext4 leaves
+    the inodes of the last minutes alone, and looks at each."""
+    disk = folder / "disk"
+    disk.mkdir()
+    with open(folder / "disk.image", "wb") as file:
+        file.truncate(DISK_BYTES)
+    call("mkfs.ext4", "-q", str(folder / "disk.image"))
+    call("mount", "-o", "loop", str(folder / "disk.image"), str(disk))
     try:
-        yield
+        yield disk
     finally:
-        process.terminate()
-        process.wait()
+        call("umount", str(disk))
+        (folder / "disk.image").unlink()
+        disk.rmdir()
 
 
 @contextlib.contextmanager
-def empty_engine(folder: Path) -> Iterator[str]:
-    """The address of a second engine with nothing in it."""
-    address = f"unix://{folder}/engine.sock"
-    (folder / "daemon.json").write_text("{}")
-    with own_bridge("10.213.99.1/24") as bridge:
-        command = [
-            "dockerd", "--host", address, "--data-root", str(folder / "engine"), "--exec-root", str(folder / "exec"),
-            "--pidfile", str(folder / "engine.pid"), "--config-file", str(folder / "daemon.json"), "--bridge", bridge,
-            "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-        ]  # fmt: skip
-        with serving(command, folder / "engine.log"):
-            while subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode:
-                time.sleep(0.1)
-            yield address
-
-
-def cold(image: str, folder: Path) -> float:
-    """Seconds from the first byte of the image to healthy."""
-    with local_registry("docker-registry", folder) as there, empty_engine(folder) as engine:
-        name = f"{there}/{image}"
-        call("docker", "tag", image, name)
+def pushed(image: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """The names of an image in a registry on this machine: as an engine with overlay2 pushes it, and as one with
+    containerd's store does, whose layers the collection compresses with zstd."""
+    with local_registry("docker-registry", folder) as there:
+        gzip, zstd = f"{there}/gzip/{image}", f"{there}/zstd/{image}"
+        call("docker", "tag", image, gzip)
         try:
-            call("docker", "push", "--quiet", name)
+            call("docker", "push", "--quiet", gzip)
         finally:
-            call("docker", "rmi", "--no-prune", name)
-        secret = folder / "secrets"
-        secret.mkdir()
-        (secret / "password").write_text(secrets.token_urlsafe(24))
-        os.chown(secret, 1000, 1000)
-        os.chown(secret / "password", 1000, 1000)
-        begun = time.perf_counter()
-        call("docker", "--host", engine, "pull", "--quiet", name)
+            call("docker", "rmi", "--no-prune", gzip)
         call(
-            "docker", "--host", engine, "run", "--detach", "--name", "cold", "--network", "none", "--shm-size", "256m",
-            "--volume", f"{secret}:/run/codeopen/secrets:ro", "--volume", "home:/home/developer",
+            "skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false",
+            "--dest-compress-format=zstd", f"docker://{gzip}", f"docker://{zstd}",
+        )  # fmt: skip
+        yield gzip, zstd
+
+
+def cold(name: str, folder: Path, configuration: dict[str, Any]) -> float:
+    """Seconds from the first byte of the image to healthy, on an engine that has nothing.
+
+    :param name: the image's, in a registry.
+    :param configuration: the engine's.
+    """
+    secret = folder / "secrets"
+    secret.mkdir()
+    (secret / "password").write_text(secrets.token_urlsafe(24))
+    os.chown(secret, 1000, 1000)
+    os.chown(secret / "password", 1000, 1000)
+    with new_disk(folder) as disk, own_engine(disk, configuration) as engine:
+        begun = time.perf_counter()
+        call("docker", "--host", engine.url, "pull", "--quiet", name)
+        call(
+            "docker", "--host", engine.url, "run", "--detach", "--name", "cold", "--network", "none",
+            "--shm-size", "256m", "--volume", f"{secret}:/run/codeopen/secrets:ro", "--volume", "home:/home/developer",
             "--volume", "workspace:/workspace", name,
         )  # fmt: skip
-        try:
-            while True:
-                state = json.loads(call("docker", "--host", engine, "inspect", "--format", "{{json .State}}", "cold"))
-                if state["Health"]["Status"] == "healthy":
-                    return time.perf_counter() - begun
-                if state["Status"] != "running":
-                    raise SystemExit(call("docker", "--host", engine, "logs", "cold"))
-                time.sleep(0.1)
-        finally:
-            call("docker", "--host", engine, "rm", "--force", "--volumes", "cold")
+        while True:
+            state = json.loads(call("docker", "--host", engine.url, "inspect", "--format", "{{json .State}}", "cold"))
+            if state["Health"]["Status"] == "healthy":
+                return time.perf_counter() - begun
+            if state["Status"] != "running":
+                raise SystemExit(call("docker", "--host", engine.url, "logs", "cold"))
+            time.sleep(0.1)
 
 
 def unchanged() -> float:
@@ -136,13 +141,15 @@ def call(*command: str) -> str:
 
 def measure(client: Any, folder: Path, name: str) -> dict[str, Any]:
     """The figures."""
-    for part in ("warm", "cold"):
+    for part in ("warm", "registry", "containerd", "overlay2"):
         (folder / part).mkdir()
     services = plan_from_files([{"name": name, **SERVICES}])["workspaces"][0]["image"]
     dev8 = plan_from_files([{"name": name, "preset": "dev8-mvp"}])["workspaces"][0]["image"]
-    figures = {
-        "services_warm_seconds": warm(folder / "warm", name),
-        "services_cold_seconds": cold(services, folder / "cold"),
+    figures = {"services_warm_seconds": warm(folder / "warm", name)}
+    with pushed(services, folder / "registry") as (gzip, zstd):
+        figures["services_cold_seconds"] = cold(zstd, folder / "containerd", CONTAINERD_STORE)
+        figures["services_cold_overlay2_seconds"] = cold(gzip, folder / "overlay2", {})
+    figures |= {
         "catalogue_unchanged_seconds": unchanged(),
         "dev8_mvp_megabytes": client.images.get(dev8).attrs["Size"] / 1e6,
     }

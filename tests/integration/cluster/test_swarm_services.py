@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files, find_catalogue
+from ssh_host import ssh_host
 from swarm_cluster import ROOT, Cluster, Services, changed
 from swarm_machines import small_image
 
@@ -55,6 +57,20 @@ def test_from_nothing_to_running_to_stopped_to_gone(services: Services) -> None:
     assert services.info("a") == []
     assert not home.docker.volumes.list(filters={"label": f"codeopen.workspace={services.name('a')}"})
     assert not [one for one in home.docker.volumes.list() if services.prefix in one.name]
+
+
+def test_volumes_of_another_node_are_removed_by_ssh(
+    services: Services, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = services.entry("a")
+    options = {"placement": {"disk": "ssd"}}
+    services.ok(entry, **options)
+    assert services.where("a") == ["w2"]
+    with ssh_host(tmp_path, {"DOCKER_HOST": cluster["w2"].url}) as remote:
+        monkeypatch.setenv("PATH", f"{remote.command()}:{os.environ['PATH']}")
+        engines = {"w2": f"ssh://somebody@127.0.0.1:{remote.port}"}
+        services.converged(dict(entry, state="absent"), purge=True, engines=engines, **options)
+    assert not [one for one in cluster["w2"].docker.volumes.list() if services.prefix in one.name]
 
 
 def test_each_setting_is_changed_once(services: Services) -> None:

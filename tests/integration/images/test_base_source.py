@@ -18,6 +18,9 @@ pytestmark = pytest.mark.engine
 class Unavailable(http.server.BaseHTTPRequestHandler):
     """A registry that is too busy for anybody."""
 
+    # So that an engine that comes with TLS is answered like HTTP, and comes again without.
+    default_request_version = "HTTP/1.0"
+
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         self.send_response(503)

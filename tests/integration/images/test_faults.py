@@ -9,46 +9,32 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from own_bridge import own_bridge
+from own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def small_engine() -> Iterator[Path]:
-    """A folder with an engine, listening there at ``socket``, whose disk is the small file system ``disk``."""
+def small_engine(tmp_path: Path) -> Iterator[OwnEngine]:
+    """An engine whose disk is small."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it starts an engine")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        disk = folder / "disk"
-        disk.mkdir()
-        if subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=False, capture_output=True
-        ).returncode:
-            pytest.skip("a small disk cannot be mounted here")
-        with own_bridge("10.213.97.1/24") as bridge:
-            command = ["dockerd", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
-            # Nor does it share the configuration of that one.
-            (folder / "daemon.json").write_text("{}")
-            command += [f"--host=unix://{folder}/socket", f"--config-file={folder}/daemon.json"]
-            command += [f"--data-root={disk}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-            try:
-                with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as engine:
-                    while not (folder / "socket").exists():
-                        assert engine.poll() is None, (folder / "log").read_text()
-                        time.sleep(0.1)
-                    yield folder
-                    engine.terminate()
-            finally:
-                subprocess.run(["umount", "--recursive", disk], check=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(disk)]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        with own_engine(disk) as engine:
+            yield engine
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def left_behind(module: Any) -> list[str]:
@@ -131,16 +117,15 @@ def test_no_space_for_the_log(maker: Any, module: Any) -> None:
     assert not left_behind(module)
 
 
-def test_no_space_for_the_engine(maker: Any, module: Any, small_engine: Path) -> None:
+def test_no_space_for_the_engine(maker: Any, module: Any, small_engine: OwnEngine) -> None:
     maker.layer("base", None, "COPY small /small", files={"small": "small"})
     maker.layer("big", "base", "COPY big /big", files={"big": "x" * 60_000_000})
-    address = f"unix://{small_engine}/socket"
-    full = module.run(maker.plan(), docker_host=address)
+    full = module.run(maker.plan(), docker_host=small_engine.url)
     assert full["failed"]
-    assert f"There is no space left on the disk of {small_engine}/disk" in full["msg"]
+    assert f"There is no space left on the disk of {small_engine.data}" in full["msg"]
     assert not left_behind(module)
-    subprocess.run(["mount", "-o", "remount,size=1g", small_engine / "disk"], check=True)
-    more = module.run(maker.plan(), docker_host=address)
+    subprocess.run(["mount", "-o", "remount,size=1g", small_engine.data], check=True)
+    more = module.run(maker.plan(), docker_host=small_engine.url)
     assert {layer["target"]: layer["state"] for layer in more["layers"]}["big"] == "built"
 
 

@@ -203,6 +203,15 @@ def small_image(engine: docker.DockerClient, pace: str = PACE) -> Iterator[str]:
             subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
 
 
+@contextlib.contextmanager
+def host_on(url: str, folder: Path) -> Iterator[Host]:
+    """A host whose engine is at ``url``; its tasks still have to be told so."""
+    client = docker.DockerClient(base_url=url, version="auto")
+    with small_image(client) as image:
+        yield Host(client, image, folder, f"t{secrets.token_hex(3)}")
+    client.close()
+
+
 @pytest.fixture(scope="session")
 def image(engine: docker.DockerClient) -> Iterator[str]:
     with small_image(engine) as tag:
