@@ -14,8 +14,7 @@ options:
   docker_host:
     description:
       - The engine, such as V(unix:///var/run/docker.sock). The default is what the environment says, as for C(docker).
-      - One at V(ssh://user@host) is reached by the command ssh and its configuration, with no password; the Python
-        package paramiko has to be on the host too.
+      - One at V(ssh://user@host) is reached by the command ssh and its configuration, with no password.
     type: str
 requirements:
   - Docker Engine 23.0 or newer on the host

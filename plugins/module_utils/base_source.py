@@ -17,16 +17,20 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import buildx, network_file, recipe, retry
 from ansible_collections.codeopen.workspaces.plugins.module_utils.bake import LABEL_BASE_SOURCE
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect, explain
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
+    ENGINE_ERRORS,
+    NOT_FOUND,
+    connect,
+    explain,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError, EngineError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.image_store import tag_image
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-# Where the SDK is missing, engine.connect says so before anything here is called.
+# Where the SDK is missing, and this with it, engine.connect says so before anything here is called.
 with contextlib.suppress(ImportError):
-    import docker.errors
     import requests.exceptions
 
 REGISTRY = "registry"
@@ -70,9 +74,9 @@ def present(client: DockerClient, base_image: Mapping[str, Any]) -> Optional[Bas
     name = local_name(base_image)
     try:
         found: dict[str, Any] = dict(client.images.get(name).attrs)
-    except docker.errors.ImageNotFound:
+    except NOT_FOUND:
         return None
-    except docker.errors.DockerException as error:
+    except ENGINE_ERRORS as error:
         raise EngineError(f"image {name} cannot be looked at: {explain(error)}") from error
     label = ((found.get("Config") or {}).get("Labels") or {}).get(LABEL_BASE_SOURCE, "")
     kind, reference = label.split(" ", 1) if " " in label else ("", "")
@@ -161,10 +165,8 @@ def _pull(docker_host: Optional[str], reference: str, limit: float, tick: Callab
                     return
         except requests.exceptions.RequestException as error:
             outcome.append(f"timed out after {limit:g} s" if "timed out" in str(error).lower() else str(error))
-        except docker.errors.APIError as error:
-            outcome.append(explain(error))
         except Exception as error:
-            outcome.append(str(error))
+            outcome.append(explain(error))
 
     worker = threading.Thread(target=pull, daemon=True)
     worker.start()

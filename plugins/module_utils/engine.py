@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
@@ -18,10 +20,35 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 if TYPE_CHECKING:
     from docker import DockerClient
 
+
+class _NotParamiko(ModuleType):
+    """What the SDK gets for paramiko while it is imported.
+
+    Otherwise it imports that wherever it is installed, which takes longer than all else, and refuses ssh:// where it is
+    not, though the command ssh does the work.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        raise ImportError(f"paramiko.{name} is not used here")
+
+
+@contextmanager
+def _without_paramiko() -> Iterator[None]:
+    if "paramiko" in sys.modules:
+        yield
+        return
+    sys.modules["paramiko"] = _NotParamiko("paramiko")
+    try:
+        yield
+    finally:
+        del sys.modules["paramiko"]
+
+
 DOCKER_IMPORT_ERROR: Optional[str]
 try:
-    import docker
-    import docker.errors
+    with _without_paramiko():
+        import docker
+        import docker.errors
     import requests.exceptions
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
@@ -126,8 +153,6 @@ def _no_answer(where: str, reason: str) -> str:
         hint = f"{path} does not exist: install an engine (role codeopen.workspaces.engine) or start it"
     elif "Permission denied" in reason or "PermissionError" in reason:
         hint = "this user may not use it: run the task with 'become: true' or add the user to the group docker"
-    elif "paramiko" in reason:
-        hint = "for ssh:// the docker SDK needs the Python package paramiko, which is missing for this host's Python"
     elif "client version" in reason or "too old" in reason:
         hint = f"it speaks another API than this host's docker SDK: {reason}"
     else:

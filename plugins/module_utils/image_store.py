@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.bake import LABEL_RECIPE
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.layer_states import HostImage
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-# Where the SDK is missing, engine.connect says so before anything here is called.
-with contextlib.suppress(ImportError):
-    import docker.errors
 
 
 def images_with_recipes(client: DockerClient) -> list[HostImage]:
@@ -25,10 +20,8 @@ def images_with_recipes(client: DockerClient) -> list[HostImage]:
 
     :raises EngineError: the engine refused it.
     """
-    try:
+    with engine_words("Listing the host's images"):
         found: list[dict[str, Any]] = client.api.images(filters={"label": LABEL_RECIPE})
-    except docker.errors.DockerException as error:
-        raise EngineError(f"the images on the host cannot be listed: {error}") from error
     return [
         HostImage(
             entry["Id"],
@@ -45,7 +38,5 @@ def tag_image(client: DockerClient, source: str, name: str) -> None:
     :raises EngineError: the engine refused it.
     """
     repository, tag = name.rsplit(":", 1)
-    try:
+    with engine_words(f"Tagging image {source} as {name}"):
         client.api.tag(source, repository, tag)
-    except docker.errors.DockerException as error:
-        raise EngineError(f"image {source} cannot be tagged {name}: {error}") from error
