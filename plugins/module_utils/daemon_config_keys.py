@@ -219,17 +219,6 @@ def flags_of(argv: Sequence[str]) -> dict[str, list[str]]:
     return flags
 
 
-def config_file_of(argv: Sequence[str]) -> str:
-    """The file that a dockerd with this command line reads."""
-    words = list(argv)
-    for number, word in enumerate(words):
-        if word.startswith("--config-file="):
-            return word.partition("=")[2]
-        if word == "--config-file" and number + 1 < len(words):
-            return words[number + 1]
-    return "/etc/docker/daemon.json"
-
-
 def collisions(config: Mapping[str, Any], argv: Sequence[str]) -> dict[str, str]:
     """Keys that stand in ``config`` and on the command line too, which keeps the engine from starting: key → flag."""
     flags = flags_of(argv)

@@ -14,8 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_keys import config_file_of
-
 _UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _START_TIME_FIELD = 22
 
@@ -32,6 +30,17 @@ class Daemon:
     program: str
     config_file_of: Callable[[Sequence[str]], str]
     ping: str = ""
+
+
+def config_file_of(argv: Sequence[str]) -> str:
+    """The file that a dockerd with this command line reads."""
+    words = list(argv)
+    for number, word in enumerate(words):
+        if word.startswith("--config-file="):
+            return word.partition("=")[2]
+        if word == "--config-file" and number + 1 < len(words):
+            return words[number + 1]
+    return "/etc/docker/daemon.json"
 
 
 DOCKERD = Daemon("dockerd", config_file_of, "/_ping")

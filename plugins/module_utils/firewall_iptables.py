@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_keys import config_file_of
-from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import find
+from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import config_file_of, find
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_service import DEFAULT_PATH
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import stands_for

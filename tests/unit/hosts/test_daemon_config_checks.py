@@ -11,10 +11,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_keys import (
     action_for,
     collisions,
-    config_file_of,
     flags_of,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_process import (
+    config_file_of,
     effective_command,
     find,
     service_commands,
