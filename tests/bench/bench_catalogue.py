@@ -79,7 +79,7 @@ def new_disk(folder: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def pushed(image: str, folder: Path) -> Iterator[tuple[str, str]]:
     """The names of an image in a registry on this machine: as an engine with overlay2 pushes it, and as one with
-    containerd's store does, whose layers the collection compresses with zstd."""
+    containerd's store does, whose layers the collection compresses with zstd (here all at once, later)."""
     with local_registry("docker-registry", folder) as there:
         gzip, zstd = f"{there}/gzip/{image}", f"{there}/zstd/{image}"
         call("docker", "tag", image, gzip)
@@ -87,10 +87,12 @@ def pushed(image: str, folder: Path) -> Iterator[tuple[str, str]]:
             call("docker", "push", "--quiet", gzip)
         finally:
             call("docker", "rmi", "--no-prune", gzip)
-        call(
-            "skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false",
-            "--dest-compress-format=zstd", f"docker://{gzip}", f"docker://{zstd}",
-        )  # fmt: skip
+        with new_disk(folder) as disk, own_engine(disk, CONTAINERD_STORE) as engine:
+            output = f"type=image,name={zstd},push=true,compression=zstd,force-compression=true,oci-mediatypes=true"
+            context = folder / "context"
+            context.mkdir()
+            (context / "Dockerfile").write_text(f"FROM {gzip}\n")
+            call("docker", "--host", engine.url, "buildx", "build", "--output", output, str(context))
         yield gzip, zstd
 
 

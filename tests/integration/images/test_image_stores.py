@@ -51,9 +51,11 @@ def layer_types(address: str, repository: str, reference: str) -> list[str]:
     return [layer["mediaType"] for layer in found["layers"]]
 
 
-def test_built_pushed_and_left_alone(maker: Any, module: Any, registry: Any, store: tuple[str, OwnEngine]) -> None:
+def test_built_pushed_and_left_alone(
+    maker: Any, module: Any, registry: Any, client: Any, store: tuple[str, OwnEngine]
+) -> None:
     name, engine = store
-    maker.layer("base", None, "RUN echo hello > /hello")
+    maker.layer("base", None, "RUN echo hello > /hello\nHEALTHCHECK CMD /bin/cat /hello")
     maker.layer("one", "base", "RUN echo one > /one")
     there = {"docker_host": engine.url}
     plan = maker.plan()
@@ -63,11 +65,12 @@ def test_built_pushed_and_left_alone(maker: Any, module: Any, registry: Any, sto
     assert states(again) == {"base": "up_to_date", "one": "up_to_date"}
 
     maker.layer("two", "one", "RUN cat /hello /one > /two")
-    more = module.run(maker.plan(), **there)
+    plan = maker.plan()
+    more = module.run(plan, **there)
     assert states(more) == {"base": "up_to_date", "one": "up_to_date", "two": "built"}
-    client = docker.DockerClient(base_url=engine.url, version="auto")
-    said = client.containers.run(maker.image("two"), ["/bin/cat", "/two"], remove=True, network_mode="none")
-    client.close()
+    builder = docker.DockerClient(base_url=engine.url, version="auto")
+    said = builder.containers.run(maker.image("two"), ["/bin/cat", "/two"], remove=True, network_mode="none")
+    builder.close()
     assert said == b"hello\none\n"
 
     pushed = f"{registry.address}/{maker.prefix}-two:1"
@@ -76,3 +79,9 @@ def test_built_pushed_and_left_alone(maker: Any, module: Any, registry: Any, sto
     types = layer_types(registry.address, f"{maker.prefix}-two", "1")
     # The base's own layer stays as it came.
     assert types[1:] == [LAYERS[name]] * 3
+    # Another engine, with the store that it has, takes it with all that it says.
+    subprocess.run(["docker", "pull", "--quiet", pushed], check=True, capture_output=True)
+    config = client.api.inspect_image(pushed)["Config"]
+    assert config["Healthcheck"]["Test"] == ["CMD-SHELL", "/bin/cat /hello"]
+    assert config["Labels"]["codeopen.recipe"] == plan["layers"][-1]["recipe"]
+    assert client.containers.run(pushed, ["/bin/cat", "/two"], remove=True, network_mode="none") == said
