@@ -164,10 +164,14 @@ class Services:
     def info(self, *names: str) -> list[dict[str, Any]]:
         """What ``workspace_service_info`` tells of workspaces, in check mode as well as out of it."""
         given = {"names": [self.name(name) for name in names], "docker_host": self.cluster.manager.url}
-        found, checked = (
-            self._module("workspace_service_info", {**given, "check_mode": mode}) for mode in (False, True)
-        )
-        assert not found.get("failed"), found["msg"]
+        for _attempt in range(10):
+            found, checked, again = (
+                self._module("workspace_service_info", {**given, "check_mode": mode}) for mode in (False, True, False)
+            )
+            assert not found.get("failed"), found["msg"]
+            # The Swarm may be about to change something.
+            if found["workspaces"] == again["workspaces"]:
+                break
         assert found["workspaces"] == checked["workspaces"]
         return list(found["workspaces"])
 
