@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible's own loader finds the collection, and tests that share what is dear to start run in one process."""
+"""For all tests: Ansible's loader finds the collection, no example has a time limit, tests of a file share a process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import pathlib
 
 import pytest
 from ansible.plugins.loader import init_plugin_loader
+from hypothesis import HealthCheck, settings
 
 init_plugin_loader([str(pathlib.Path(__file__).parents[1] / ".collections")])
+# How long an example takes says nothing on a machine that does other things too.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 HOSTS = pathlib.Path(__file__).parent / "integration" / "hosts"
 
 

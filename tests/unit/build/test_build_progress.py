@@ -113,7 +113,7 @@ def test_the_log_of_a_success(tmp_path: Path) -> None:
     assert "    base| hello 1" in lines
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(size=st.integers(min_value=1, max_value=5000))
 def test_pieces_of_any_size_give_the_same_events(size: int) -> None:
     assert parsed("failing-run", BOTH, size)[1] == parsed("failing-run", BOTH)[1]

@@ -91,7 +91,7 @@ def _same(workspace: dict[str, Any]) -> dict[str, Any]:
     return {**workspace, "limits": all_limits, "state": state, "mounts": mounts}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     definitions=st.lists(DEFINITIONS, min_size=1, max_size=4, unique_by=lambda one: one["name"]),
     external_volumes=st.booleans(),
@@ -126,7 +126,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_a_service_says_the_plan_takes_what_comes_of_it(
     compose: Any, service_keys: tuple[str, ...], data: st.DataObject

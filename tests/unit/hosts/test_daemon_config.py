@@ -27,7 +27,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.daemon_config_
     style_of,
     unfit,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 KEYS = st.sampled_from(["a", "b", "c", "features", "runtimes", "x.y", "é", "nvidia"])
@@ -47,7 +47,6 @@ PATHS = st.lists(st.lists(KEYS, min_size=1, max_size=3).map(tuple), max_size=3)
 LIST_MERGES = st.sampled_from(["replace", "append"])
 INDENTS = st.sampled_from([None, 1, 2, 3, 4, "\t"])
 # How fast inputs come says nothing about the code on a machine that others use too.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def leaves(value, path=()):
@@ -61,7 +60,6 @@ def touches(path, other):
     return path[: len(other)] == other or other[: len(path)] == path
 
 
-@unhurried
 @given(current=CONFIGS, wanted=CONFIGS, absent=PATHS, list_merge=LIST_MERGES)
 def test_foreign_keys_survive(current, wanted, absent, list_merge):
     after = leaves(remove(merge(current, wanted, list_merge), absent))
@@ -71,7 +69,6 @@ def test_foreign_keys_survive(current, wanted, absent, list_merge):
             assert same(after[path], value)
 
 
-@unhurried
 @given(current=CONFIGS, wanted=CONFIGS, list_merge=LIST_MERGES)
 def test_wanted_keys_are_there(current, wanted, list_merge):
     after = merge(current, wanted, list_merge)
@@ -85,7 +82,6 @@ def test_wanted_keys_are_there(current, wanted, list_merge):
             assert same(found, value)
 
 
-@unhurried
 @given(current=CONFIGS, wanted=CONFIGS, absent=PATHS, list_merge=LIST_MERGES, indent=INDENTS)
 def test_twice_is_once_byte_for_byte(current, wanted, absent, list_merge, indent):
     text = json.dumps(current, indent=indent)
@@ -98,14 +94,12 @@ def test_twice_is_once_byte_for_byte(current, wanted, absent, list_merge, indent
     assert texts[0] == texts[1]
 
 
-@unhurried
 @given(config=CONFIGS, indent=INDENTS)
 def test_rendering_keeps_the_layout_of_json_dumps(config, indent):
     text = json.dumps(config, indent=indent, ensure_ascii=False)
     assert render(parse(text, "daemon.json"), style_of(text)) == text
 
 
-@unhurried
 @given(before=CONFIGS, after=CONFIGS)
 def test_changed_paths_name_every_difference_and_nothing_else(before, after):
     paths = changed_paths(before, after)
@@ -115,7 +109,6 @@ def test_changed_paths_name_every_difference_and_nothing_else(before, after):
         assert (path in paths) == (not same(old[path], new[path])) or path == ()
 
 
-@unhurried
 @given(current=CONFIGS, absent=PATHS)
 def test_removed_keys_are_gone_and_the_input_is_not_touched(current, absent):
     copy = json.dumps(current)

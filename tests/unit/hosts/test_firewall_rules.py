@@ -23,10 +23,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules
     script,
     wanted,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ENGINE = """\
 -P INPUT ACCEPT
@@ -115,7 +113,6 @@ def is_listed(allow, packet):
     )
 
 
-@unhurried
 @given(allow=LISTS, packet=packets())
 def test_what_passes_is_what_the_list_says(allow, packet):
     chain = rules(admissions(allow), INTERFACES, packet["version"])
@@ -126,14 +123,12 @@ def test_what_passes_is_what_the_list_says(allow, packet):
     assert passes(chain, packet) == (inner or answer or not to_containers or by_published_port)
 
 
-@unhurried
 @given(allow=LISTS, version=st.sampled_from([4, 6]))
 def test_a_rule_that_is_printed_is_read_as_itself(allow, version):
     for rule in rules(admissions(allow), INTERFACES, version):
         assert parse(rule.render()) == rule
 
 
-@unhurried
 @given(allow=LISTS, shuffle=st.randoms())
 def test_the_order_and_doubles_of_the_list_change_nothing(allow, shuffle):
     again = allow + allow[:2]
@@ -186,7 +181,6 @@ def bring(kernel, entries):
     return after is not before
 
 
-@unhurried
 @given(first=LISTS, second=LISTS, version=st.sampled_from([4, 6]))
 def test_runs_end_with_the_last_list_and_leave_no_trace_when_taken_away(first, second, version):
     kernel = Kernel(ENGINE)

@@ -25,7 +25,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus_detect im
     parse_list,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus_host import cdi_devices, specified_devices
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 GPU_A = "GPU-aaaaaaaa-0000-0000-0000-000000000000"
@@ -163,7 +163,6 @@ def test_capabilities_without_the_hook_are_refused():
         device_requests(parse("all", ["compute"]), CDI_ONLY)
 
 
-@settings(deadline=None)
 @given(wish=st.text(max_size=20) | st.integers() | st.lists(st.text(max_size=8) | st.integers(), max_size=4))
 def test_anything_is_understood_or_refused_with_a_message(wish):
     with contextlib.suppress(GpuError):
