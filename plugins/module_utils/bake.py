@@ -26,9 +26,9 @@ BUILD = "codeopen-build-base"
 ROOT = "base"
 _BUILD_IMAGE = re.compile(r"^ARG\s+BUILD_IMAGE\b", re.MULTILINE)
 NETWORK_SECRET = "network"
-# Into the engine's store. containerd's keeps layers compressed, as they are pushed and pulled later, and zstd is faster
-# than gzip at both ends; overlay2 keeps them as files, and has no use for this.
-OUTPUT = "type=docker,compression=zstd,oci-mediatypes=true"
+# containerd's store keeps layers compressed, as they are pushed and pulled later, and zstd is faster than gzip at both
+# ends; overlay2 keeps them as files, and has no use for this.
+COMPRESSION = "compression=zstd,oci-mediatypes=true"
 
 
 def environment_lines(environment: Mapping[str, Any]) -> list[str]:
@@ -116,7 +116,7 @@ def definition(
                 for name, value in sorted(labels(layer, base["source"] if base and parent is None else None).items())
             },
             "tags": [layer["image"]],
-            "output": [OUTPUT],
+            "output": [f"type=docker,{COMPRESSION}"],
         }
         entry["args"]["BASE_IMAGE"] = PARENT
         # On the base itself the Dockerfile's default does: a second link to one target stays unresolved (buildx 0.13).

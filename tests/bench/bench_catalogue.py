@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from ansible_collections.codeopen.workspaces.plugins.module_utils.bake import COMPRESSION
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import plan_from_files
 from bench_start import ROOT, healthy_after, play
 
@@ -88,7 +89,7 @@ def pushed(image: str, folder: Path) -> Iterator[tuple[str, str]]:
         finally:
             call("docker", "rmi", "--no-prune", gzip)
         with new_disk(folder) as disk, own_engine(disk, CONTAINERD_STORE) as engine:
-            output = f"type=image,name={zstd},push=true,compression=zstd,force-compression=true,oci-mediatypes=true"
+            output = f"type=image,name={zstd},push=true,force-compression=true,{COMPRESSION}"
             context = folder / "context"
             context.mkdir()
             (context / "Dockerfile").write_text(f"FROM {gzip}\n")

@@ -60,8 +60,11 @@ PACE = "--start-period=1s --start-interval=300ms --interval=1s"
 class Host:
     """A host of workspaces with a state directory and a name prefix of its own."""
 
-    def __init__(self, client: docker.DockerClient, image: str, state_dir: Path, prefix: str) -> None:
+    def __init__(
+        self, client: docker.DockerClient, image: str, state_dir: Path, prefix: str, docker_host: Optional[str] = None
+    ) -> None:
         self.client = client
+        self.docker_host = docker_host
         self.image = image
         self.state_dir = state_dir
         self.prefix = prefix
@@ -103,7 +106,7 @@ class Host:
         """The module's arguments."""
         check_mode = options.pop("check_mode", False)
         given = {"workspaces": list(entries), "state_dir": str(self.state_dir), "health_timeout": 30, "stop_timeout": 3}
-        given.update(options)
+        given.update({"docker_host": self.docker_host, **options})
         given.update(_ansible_check_mode=check_mode, _ansible_diff=True, _ansible_remote_tmp=str(self.state_dir))
         return {"ANSIBLE_MODULE_ARGS": given}
 
@@ -132,7 +135,7 @@ class Host:
 
     def call(self, module: str, **options: Any) -> dict[str, Any]:
         """The result of another module, failed or not."""
-        given = dict(options, _ansible_remote_tmp=str(self.state_dir))
+        given = {"docker_host": self.docker_host, **options, "_ansible_remote_tmp": str(self.state_dir)}
         command = [sys.executable, "-m", f"ansible_collections.codeopen.workspaces.plugins.modules.{module}"]
         text = json.dumps({"ANSIBLE_MODULE_ARGS": given})
         return dict(json.loads(subprocess.run(command, input=text, capture_output=True, text=True, check=False).stdout))
@@ -205,10 +208,10 @@ def small_image(engine: docker.DockerClient, pace: str = PACE) -> Iterator[str]:
 
 @contextlib.contextmanager
 def host_on(url: str, folder: Path) -> Iterator[Host]:
-    """A host whose engine is at ``url``; its tasks still have to be told so."""
+    """A host whose engine is at ``url``."""
     client = docker.DockerClient(base_url=url, version="auto")
     with small_image(client) as image:
-        yield Host(client, image, folder, f"t{secrets.token_hex(3)}")
+        yield Host(client, image, folder, f"t{secrets.token_hex(3)}", url)
     client.close()
 
 

@@ -59,12 +59,11 @@ def test_an_engine_that_ends_in_the_middle_of_an_update(
     another_engine: OwnEngine, tmp_path: Path, number: signal.Signals
 ) -> None:
     with host_on(another_engine.url, tmp_path / "state") as host:
-        there = {"docker_host": another_engine.url}
-        host.ok(host.entry("a", environment={"TEXT": "old"}), host.entry("b"), **there)
+        host.ok(host.entry("a", environment={"TEXT": "old"}), host.entry("b"))
         path = "/home/developer/file"
         host.client.containers.get(f"codeopen-{host.name('a')}").exec_run(["sh", "-c", f"echo mine >{path}"])
         wished = host.entry("a", environment={"TEXT": "new", "MODE": "slow"})
-        run = host.process(wished, host.entry("b"), **there)
+        run = host.process(wished, host.entry("b"))
         until(lambda: host.container("a", "--previous") and host.container("a"))
         another_engine.end(number)
         failed = result_of(run)
@@ -72,27 +71,27 @@ def test_an_engine_that_ends_in_the_middle_of_an_update(
         assert host.name("a") in failed["msg"]
         another_engine.start()
         # Whatever it was in the middle of, one run mends it, and the next finds nothing.
-        done = host.ok(wished, host.entry("b"), **there)
+        done = host.ok(wished, host.entry("b"))
         assert get(done) == "slow new"
         assert host.container("a", "--previous") is None
         kept = host.client.containers.get(f"codeopen-{host.name('a')}").exec_run(["cat", path]).output
         assert kept == b"mine\n"
-        assert not host.ok(wished, host.entry("b"), **there)["changed"]
+        assert not host.ok(wished, host.entry("b"))["changed"]
         assert len(host.client.containers.list(all=True)) == 2
 
 
 def test_an_engine_that_ends_in_the_middle_of_a_creation(another_engine: OwnEngine, tmp_path: Path) -> None:
     with host_on(another_engine.url, tmp_path / "state") as host:
         wished = host.entry("a", mode="slow")
-        run = host.process(wished, docker_host=another_engine.url)
+        run = host.process(wished)
         until(lambda: host.container("a"))
         another_engine.end(signal.SIGKILL)
         assert result_of(run)["failed"]
-        refused = host.run(wished, docker_host=another_engine.url)
+        refused = host.run(wished)
         assert f"No Docker Engine answers at {another_engine.url}" in refused["msg"]
         another_engine.start()
-        assert get(host.ok(wished, docker_host=another_engine.url)) == "slow"
-        assert not host.ok(wished, docker_host=another_engine.url)["changed"]
+        assert get(host.ok(wished)) == "slow"
+        assert not host.ok(wished)["changed"]
         assert len(host.client.containers.list(all=True)) == 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import EngineError, connect
@@ -30,11 +29,11 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshHost]
 
 
 def test_a_workspace_is_deployed_by_ssh(host: Host, remote: SshHost) -> None:
-    there: dict[str, Any] = {"docker_host": f"ssh://somebody@127.0.0.1:{remote.port}"}
+    host.docker_host = f"ssh://somebody@127.0.0.1:{remote.port}"
     entry = host.entry("a")
-    assert host.ok(entry, **there)["changed"]
-    assert not host.ok(entry, **there)["changed"]
-    assert host.ok(dict(entry, state="absent"), purge=True, **there)["changed"]
+    assert host.ok(entry)["changed"]
+    assert not host.ok(entry)["changed"]
+    assert host.ok(dict(entry, state="absent"), purge=True)["changed"]
     assert host.container("a") is None
 
 
@@ -48,13 +47,12 @@ def test_workspaces_on_containerds_image_store(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: it starts an engine")
     with own_engine(configuration=CONTAINERD_STORE) as engine, host_on(engine.url, tmp_path / "state") as host:
-        there: dict[str, Any] = {"docker_host": engine.url}
         entry = host.entry("a")
-        assert host.ok(entry, **there, check_mode=True)["changed"]
-        assert host.ok(entry, **there)["changed"]
-        assert not host.ok(entry, **there)["changed"]
-        assert host.ok(dict(entry, memory=96 * 1024 * 1024), **there)["workspaces"][0]["action"] == "apply"
-        updated = host.ok(dict(entry, environment={"TEXT": "new"}), **there)
+        assert host.ok(entry, check_mode=True)["changed"]
+        assert host.ok(entry)["changed"]
+        assert not host.ok(entry)["changed"]
+        assert host.ok(dict(entry, memory=96 * 1024 * 1024))["workspaces"][0]["action"] == "apply"
+        updated = host.ok(dict(entry, environment={"TEXT": "new"}))
         assert updated["workspaces"][0]["action"] == "update"
-        assert host.ok(dict(entry, state="absent"), purge=True, **there)["changed"]
+        assert host.ok(dict(entry, state="absent"), purge=True)["changed"]
         assert not host.client.volumes.list()
