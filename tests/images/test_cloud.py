@@ -44,6 +44,32 @@ output "sold" {
 """
 
 
+# A wheel that az takes for an extension with one command.
+EXTENSION = {
+    "azext_fruit/__init__.py": """
+from azure.cli.core import AzCommandsLoader
+
+
+def show():
+    return "pear"
+
+
+class Loader(AzCommandsLoader):
+    def load_command_table(self, args):
+        with self.command_group("fruit", is_preview=False) as group:
+            group.command("show", "show", operation="azext_fruit#{}")
+        return self.command_table
+
+
+COMMAND_LOADER_CLS = Loader
+""",
+    "azext_fruit/azext_metadata.json": '{"azext.minCliCoreVersion": "2.0.67"}\n',
+    "fruit-0.1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: fruit\nVersion: 0.1.0\n",
+    "fruit-0.1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: a person\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "fruit-0.1.0.dist-info/RECORD": "",
+}
+
+
 @pytest.fixture(scope="module")
 def image() -> str:
     return image_of("cloud")
@@ -161,6 +187,23 @@ def test_az_refuses_without_an_account(workspace: RunningWorkspace) -> None:
 def test_az_loads_every_command_it_has(workspace: RunningWorkspace) -> None:
     """Nothing that a command needs went when az was made smaller."""
     assert "CLI self-test completed: OK" in workspace.run("az self-test 2>&1").stdout
+
+
+def test_az_has_bytecode_in_place_of_sources(workspace: RunningWorkspace) -> None:
+    packages = "/opt/az/lib/python3*/site-packages"
+    assert workspace.run(f"find {packages}/azure -name '*.py' -o -name __pycache__").stdout == ""
+    assert workspace.run(f"ls {packages}/azure/cli/__main__.pyc").stdout
+    # pip, with which az installs its extensions, runs files of its own.
+    assert workspace.run(f"ls {packages}/pip/__pip-runner__.py").stdout
+
+
+def test_az_installs_an_extension(workspace: RunningWorkspace) -> None:
+    """As pip builds and installs it, in the home volume, and az then runs its command."""
+    for path, text in EXTENSION.items():
+        workspace.write(f"/tmp/extension/{path}", text)
+    workspace.run("zip --quiet --recurse-paths /tmp/azext_fruit-0.1.0-py3-none-any.whl .", workdir="/tmp/extension")
+    workspace.run("az extension add --yes --source /tmp/azext_fruit-0.1.0-py3-none-any.whl")
+    assert workspace.run("az fruit show --output tsv").stdout.strip() == "pear"
 
 
 def test_az_finds_every_version_of_its_sdks(workspace: RunningWorkspace) -> None:

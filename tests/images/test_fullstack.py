@@ -36,6 +36,19 @@ def test_every_part_works(composed: tuple[str, RunningWorkspace]) -> None:
         WORKS[part](workspace)
 
 
+def test_a_native_module_compiles_with_node_s_headers(composed: tuple[str, RunningWorkspace]) -> None:
+    _flavor, workspace = composed
+    workspace.write(
+        "/tmp/native/answer.cc",
+        "#include <node_api.h>\n#include <openssl/opensslconf.h>\n#include <openssl/crypto.h>\n"
+        "static napi_value Init(napi_env env, napi_value exports) {\n"
+        "  napi_value answer;\n  napi_create_int32(env, 42, &answer);\n  return answer;\n}\n"
+        "NAPI_MODULE(answer, Init)\n",
+    )
+    workspace.run("g++ -shared -fPIC -I/opt/node/include/node answer.cc -o answer.node", workdir="/tmp/native")
+    assert workspace.run("node --print \"require('./answer.node')\"", workdir="/tmp/native").stdout == "42\n"
+
+
 def test_a_page_of_one_language_calls_the_server_of_the_other(composed: tuple[str, RunningWorkspace]) -> None:
     _flavor, workspace = composed
     workspace.write("/tmp/both/data.json", '{"answer": 42}\n')

@@ -72,6 +72,11 @@ def test_a_tool_is_the_pinned_one(workspace: RunningWorkspace, tool: str) -> Non
     assert pinned in workspace.run(f"{COMMANDS.get(tool, tool)} --version", workdir="/tmp").stdout
 
 
+def test_headers_are_for_this_processor_alone(workspace: RunningWorkspace) -> None:
+    machine = workspace.run("uname --machine").stdout.strip()
+    assert workspace.run("ls /opt/node/include/node/openssl/archs").stdout.split() == [f"linux-{machine}"]
+
+
 def test_only_the_tools_own_commands_are_found(workspace: RunningWorkspace) -> None:
     """What the tools are made of is not in PATH, where it would hide a person's commands of that name."""
     commands = set(workspace.run("ls /opt/js-tools/bin").stdout.split())

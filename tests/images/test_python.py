@@ -42,6 +42,13 @@ def test_python_is_debian_s(workspace: RunningWorkspace) -> None:
     assert workspace.run("readlink -f $(command -v python)").stdout == "/usr/bin/python3.13\n"
 
 
+def test_what_two_tools_have_in_common_takes_its_space_once(workspace: RunningWorkspace) -> None:
+    module = "lib/python3.13/site-packages/jedi/__init__.py"
+    inodes = workspace.run(f"stat --format %i /opt/ipython/{module} /opt/jupyterlab/{module}").stdout.split()
+    assert len(inodes) == 2
+    assert len(set(inodes)) == 1
+
+
 def test_a_project_of_uv_with_a_dependency_runs(workspace: RunningWorkspace) -> None:
     assert workspace.run("uv run python -c 'import demo; print(demo.text())'").stdout == "42\n"
     assert 'name = "six"' in workspace.run("cat uv.lock").stdout

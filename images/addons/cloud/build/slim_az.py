@@ -1,10 +1,11 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""slim_az.py DIRECTORY: takes from the environment of az the parts of Azure's SDKs that no command loads.
+"""slim_az.py DIRECTORY: takes from the environment of az what none of its commands loads.
 
-Those are the asynchronous clients, and the API versions that none of az's profiles names. Microsoft's own packages of
-az come without both.
+Those are the asynchronous clients of Azure's SDKs, the API versions that none of az's profiles names, and the sources
+of all modules under azure, which are as large again as the bytecode that runs. Microsoft's own packages of az come
+without the first two everywhere, and without the sources on Windows.
 """
 
 from __future__ import annotations
@@ -43,6 +44,16 @@ def unused_versions(package: Path, versions: list[str]) -> list[Path]:
     return [folder for folder in package.glob("v[0-9]*") if folder.is_dir() and folder.name not in used]
 
 
+def drop_sources(folder: Path) -> None:
+    """Leave of each module its bytecode, in the place where Python looks for modules without a source."""
+    for cache in list(folder.rglob("__pycache__")):
+        for bytecode in cache.iterdir():
+            source = cache.parent / (bytecode.name.partition(".")[0] + ".py")
+            bytecode.rename(source.with_suffix(".pyc"))
+            source.unlink()
+        cache.rmdir()
+
+
 def main() -> None:
     environment = Path(sys.argv[1])
     if not environment.exists():
@@ -61,6 +72,7 @@ def main() -> None:
     for sdks in environment.glob("lib/python3*/site-packages/azure/mgmt"):
         for folder in list(sdks.rglob("aio")):
             shutil.rmtree(folder)
+        drop_sources(sdks.parent)
 
 
 main()
