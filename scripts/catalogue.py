@@ -29,12 +29,18 @@ SPREAD = [
 ]
 
 
-def _workspaces(wanted: list[tuple[str, tuple[str, ...]]]) -> list[dict[str, Any]]:
+def _workspaces(wanted: list[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> list[dict[str, Any]]:
     # Numbered, because the parts of a preset are more than a name may be long. The largest tier satisfies whatever an
     # add-on requires.
     return [
-        {"name": f"check-{number}", "flavor": flavor, "addons": list(addons), "tier": "power"}
-        for number, (flavor, addons) in enumerate(wanted, 1)
+        {
+            "name": f"check-{number}",
+            "flavor": flavor,
+            "addons": list(addons),
+            "tier": "power",
+            "leave_out": list(without),
+        }
+        for number, (flavor, addons, without) in enumerate(wanted, 1)
     ]
 
 
@@ -42,16 +48,16 @@ def chosen(catalogue: Catalogue, names: list[str]) -> list[dict[str, Any]]:
     """Each flavor of ``names`` alone and with each add-on of them."""
     flavors = [name for name in catalogue.flavors if name in names]
     addons = [name for name in catalogue.addons if name in names]
-    return _workspaces([(flavor, more) for flavor in flavors for more in [(), *((addon,) for addon in addons)]])
+    return _workspaces([(flavor, more, ()) for flavor in flavors for more in [(), *((addon,) for addon in addons)]])
 
 
 def whole(catalogue: Catalogue) -> list[dict[str, Any]]:
     """What the whole catalogue is tried by."""
-    wanted = [("bare", (addon,)) for addon in catalogue.addons]
-    wanted += [(flavor, ()) for flavor in catalogue.flavors]
-    wanted += [(preset.flavor, preset.addons) for preset in catalogue.presets.values()]
-    wanted += [(flavor, tuple(addons)) for flavor, addons in SPREAD]
-    return _workspaces(sorted({(flavor, tuple(sorted(addons))) for flavor, addons in wanted}))
+    wanted: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [("bare", (addon,), ()) for addon in catalogue.addons]
+    wanted += [(flavor, (), ()) for flavor in catalogue.flavors]
+    wanted += [(preset.flavor, preset.addons, preset.leave_out) for preset in catalogue.presets.values()]
+    wanted += [(flavor, tuple(addons), ()) for flavor, addons in SPREAD]
+    return _workspaces(sorted({(flavor, tuple(sorted(addons)), without) for flavor, addons, without in wanted}))
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import docker
 from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
+from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import WITHOUT
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files, find_catalogue
 from catalogue import BARE, whole
 
@@ -86,7 +87,8 @@ def up_to_date_sizes(client: Any, layers: list[dict[str, Any]], sizes_only: bool
 
 def own_layers(layers: list[dict[str, Any]], sizes: dict[str, int]) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Each component with its layer and the bytes of that layer: the one on the plain base, else on the least."""
-    built = [layer for layer in layers if layer["target"] in sizes and layer["parent"] in {None, *sizes}]
+    whole = [layer for layer in layers if WITHOUT not in layer["target"]]
+    built = [layer for layer in whole if layer["target"] in sizes and layer["parent"] in {None, *sizes}]
     plain = {"bare", "base", None}
     for component in sorted({layer["component"] for layer in built} - {"bare"}):
         mine = [layer for layer in built if layer["component"] == component]

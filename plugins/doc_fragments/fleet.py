@@ -231,6 +231,10 @@ options:
           - One that was stopped so stays asleep, with the state V(asleep), until a run is told to wake it. What
             changed in its description is applied then.
         type: int
+      leave_out:
+        description: Tools that its image lacks, for whoever reads the plan. The image decides.
+        type: list
+        elements: str
       state:
         description:
           - With V(started) it is there, as described, running and healthy.

@@ -16,7 +16,7 @@ DOCUMENTATION = r"""
   extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
-      description: The wish - a mapping with C(flavor), C(addons) and C(tier), or the name of a flavor.
+      description: The wish - a mapping with C(flavor), C(addons), C(tier) and C(leave_out), or the name of a flavor.
       type: raw
       required: true
 """

@@ -21,12 +21,12 @@ DOCUMENTATION = r"""
       description: >-
         The workspaces - mappings with C(name), C(flavor) or C(preset), C(addons), C(tier), C(ports),
         C(address), C(environment), C(gpus), C(owner), C(limits), C(checks), C(mounts), C(idle_minutes),
-        C(state).
+        C(leave_out) (tools that its image is made without, beside those of the option), C(state).
       type: list
       required: true
     leave_out:
       description: >-
-        Tools that images are made without, because their source cannot be reached, say. The label
+        Tools that all images are made without, because their source cannot be reached, say. The label
         C(codeopen.left-out) of an image names those that it would have otherwise.
       type: list
       elements: str

@@ -17,7 +17,7 @@ DOCUMENTATION = r"""
   extends_documentation_fragment: codeopen.workspaces.catalogue
   options:
     _input:
-      description: The wish - a mapping with C(flavor), C(addons) and C(tier), or the name of a flavor.
+      description: The wish - a mapping with C(flavor), C(addons), C(tier) and C(leave_out), or the name of a flavor.
       type: raw
       required: true
 """
@@ -38,8 +38,8 @@ RETURN = r"""
   _value:
     description: >-
       C(image), C(flavor), C(addons), C(tier), C(components), C(cpus), C(memory) and C(disk) in bytes,
-      C(ports), C(volumes), C(environment), C(runtime), C(requires_gpus), C(compatible), and C(problems), which
-      says why it is not.
+      C(ports), C(volumes), C(environment), C(runtime), C(requires_gpus), C(leave_out), C(compatible), and
+      C(problems), which says why it is not.
     type: dict
 """
 

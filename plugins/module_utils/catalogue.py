@@ -114,7 +114,13 @@ _CATALOGUE_FIELDS = {
     "presets": schema.mapping(
         _NAME,
         schema.record(
-            {"summary": _TEXT, "flavor": _NAME, "addons": schema.list_of(_NAME), "tier": _NAME},
+            {
+                "summary": _TEXT,
+                "flavor": _NAME,
+                "addons": schema.list_of(_NAME),
+                "tier": _NAME,
+                "leave_out": schema.list_of(_TOOL),
+            },
             required=("flavor",),
         ),
     ),
@@ -162,12 +168,13 @@ class Component:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named flavor with add-ons and a tier."""
+    """A named flavor with add-ons and a tier, without the tools in ``leave_out``."""
 
     name: str
     flavor: str
     addons: tuple[str, ...] = ()
     tier: str = ""
+    leave_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -293,7 +300,13 @@ def parse_catalogue(documents: Sequence[CatalogueDocument]) -> Catalogue:
             if name in presets:
                 problems.append(f"{document.file}: presets.{name}: is there already, in {where_of[name]}")
             where_of[name] = document.file
-            presets[name] = Preset(name, entry.get("flavor", ""), tuple(entry.get("addons", ())), entry.get("tier", ""))
+            presets[name] = Preset(
+                name,
+                entry.get("flavor", ""),
+                tuple(entry.get("addons", ())),
+                entry.get("tier", ""),
+                tuple(entry.get("leave_out", ())),
+            )
         for one in document.components:
             component = _component(one, problems)
             key = (one.kind, one.folder)
@@ -341,6 +354,7 @@ def _check_names(
         if word and word not in names:
             problems.append(f"{where}: {unknown(kind, word, names)}")
 
+    tools = dict.fromkeys(catalogue.tools())
     known("tier", f"{first}: default_tier", catalogue.default_tier, catalogue.tiers)
     for old in catalogue.old_tiers.values():
         known("tier", f"{first}: old_tiers.{old.name}.tier", old.tier, catalogue.tiers)
@@ -350,6 +364,8 @@ def _check_names(
         known("tier", f"{where}.tier", preset.tier, catalogue.tiers)
         for addon in preset.addons:
             known("add-on", f"{where}.addons", addon, catalogue.addons)
+        for tool in preset.leave_out:
+            known("tool", f"{where}.leave_out", tool, tools)
     for component in [catalogue.base, *catalogue.flavors.values(), *catalogue.addons.values()]:
         where = files[(component.kind, component.name)]
         known("tier", f"{where}: requires.tier", component.requires_tier, catalogue.tiers)

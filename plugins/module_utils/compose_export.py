@@ -40,6 +40,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir impo
 PASSWORDS_SERVICE = "codeopen_passwords"
 CHECKS = "x-codeopen-checks"
 IDLE_MINUTES = "x-codeopen-idle-minutes"
+LEAVE_OUT = "x-codeopen-leave-out"
 UID = "x-codeopen-uid"
 # States in which `docker compose up` leaves a workspace alone: each is a profile of this name.
 AWAY = ("stopped", "paused")
@@ -158,6 +159,7 @@ def _service(entry: Mapping[str, Any], settings: ExportSettings) -> dict[str, An
         "profiles": [entry["state"]] if entry.get("state") in AWAY else [],
         CHECKS: list(entry.get("checks") or []),
         IDLE_MINUTES: entry.get("idle_minutes"),
+        LEAVE_OUT: list(entry.get("leave_out") or []),
     }
     return {
         "image": str(entry["image"]),

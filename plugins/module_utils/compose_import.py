@@ -19,6 +19,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export
     AWAY,
     CHECKS,
     IDLE_MINUTES,
+    LEAVE_OUT,
     PASSWORDS_SERVICE,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Fields, Losses
@@ -39,7 +40,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import ProblemsError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.limits import RESTART_POLICY
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, container_name
-from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution
+from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import WITHOUT, Resolution
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import nearest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_request import parse_request
 
@@ -73,6 +74,7 @@ def image_parts(catalogue: Catalogue, image: str) -> tuple[str, tuple[str, ...]]
     """
     name = image.partition("@")[0]
     name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    name = name.partition(WITHOUT)[0]
     prefix = f"{catalogue.namespace}-"
     found = [
         (flavor, addons)
@@ -120,8 +122,10 @@ def _workspace(
         return None
     asked = asked_of(fields)
     name = _name(fields)
+    tier = str(fields.take(f"labels.{LABEL_TIER}") or "")
+    leave_out = [str(tool) for tool in fields.take(LEAVE_OUT, values.as_list) or []]
     try:
-        resolution = choose_tier(catalogue, flavor, addons, asked, str(fields.take(f"labels.{LABEL_TIER}") or ""))
+        resolution = choose_tier(catalogue, (flavor, addons, leave_out), asked, tier)
     except ProblemsError as error:
         fields.lose("image", f"{'; '.join(error.problems)}. Nothing of it is carried over")
         return None
@@ -137,6 +141,7 @@ def _workspace(
         "owner": _owner(fields, project, name),
         "checks": fields.take(CHECKS, values.as_list),
         "idle_minutes": fields.take(IDLE_MINUTES, values.as_whole),
+        "leave_out": leave_out,
         "mounts": mounts_of(fields, project, name, resolution),
         "state": _state(fields),
     }

@@ -108,13 +108,17 @@ def _log_size(fields: Fields) -> int | None:
     return None if size is None else int(size) * int(files or 1)
 
 
-def choose_tier(catalogue: Catalogue, flavor: str, addons: Sequence[str], asked: Asked, hint: str) -> Resolution:
+def choose_tier(
+    catalogue: Catalogue, image: tuple[str, Sequence[str], Sequence[str]], asked: Asked, hint: str
+) -> Resolution:
     """The smallest tier that holds what is asked for, else the largest; the default where nothing is.
 
+    :param image: flavor, add-ons, and tools that are left out.
     :param hint: the tier that it came from, perhaps, which is taken where it has the same memory.
-    :raises PlanError: flavor and add-ons do not go together in any tier.
+    :raises PlanError: flavor and add-ons do not go together in any tier, or there is no such tool.
     """
-    resolutions = [resolve(catalogue, flavor, addons, tier) for tier in catalogue.tiers]
+    flavor, addons, leave_out = image
+    resolutions = [resolve(catalogue, flavor, addons, tier, leave_out) for tier in catalogue.tiers]
     fitting = [one for one in resolutions if not one.problems]
     if not fitting:
         raise PlanError(list(resolutions[-1].problems))

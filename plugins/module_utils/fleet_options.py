@@ -61,6 +61,7 @@ _WORKSPACE = {
     "owner": {"type": "str", "default": ""},
     "checks": {"type": "list", "elements": "dict", "options": _CHECK},
     "idle_minutes": {"type": "int"},
+    "leave_out": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": list(STATES), "default": "started"},
 }
 _POOL = {

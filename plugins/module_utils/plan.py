@@ -18,7 +18,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import member_number
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_request import parse_pool
-from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, flavor_chain, resolve
+from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import (
+    Resolution,
+    flavor_chain,
+    resolve,
+    without,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_request import Request, parse_request
@@ -32,16 +37,17 @@ def _stack(catalogue: Catalogue, resolution: Resolution) -> list[tuple[str, Comp
 
     A layer's target is what its image is called after the namespace. Only the lower layers of a composite flavor
     have no name of their own: they are called after their components, with a character between them that no
-    component's name has and that image and bake target names may have.
+    component's name has and that image and bake target names may have. A layer that lacks tools, or stands on one
+    that does, is called so too, beside the whole one.
     """
     flavors = flavor_chain(catalogue, resolution.flavor)
-    stack = [("base", catalogue.base)]
-    for depth, component in enumerate(flavors, start=1):
-        last = depth == len(flavors)
-        stack.append((resolution.flavor if last else "_".join(one.name for one in flavors[:depth]), component))
-    for depth, name in enumerate(resolution.addons, start=1):
-        stack.append(("-".join([resolution.flavor, *resolution.addons[:depth]]), catalogue.addons[name]))
-    return stack
+    names = ["base", *("_".join(one.name for one in flavors[:depth]) for depth in range(1, len(flavors)))]
+    names += ["-".join([resolution.flavor, *resolution.addons[:depth]]) for depth in range(len(resolution.addons) + 1)]
+    chain = resolution.chain
+    return [
+        (name + without(chain[: depth + 1], resolution.leave_out), component)
+        for depth, (name, component) in enumerate(zip(names, chain))
+    ]
 
 
 def _left_out(component: Component, leave_out: Sequence[str]) -> str:
@@ -74,6 +80,7 @@ class _Layers:
     """Collects the layers of all images, each once."""
 
     def __init__(self, catalogue: Catalogue, files_of: FilesOf, leave_out: Sequence[str]) -> None:
+        """Take what is left out of all images, beside what a resolution leaves out of its own."""
         self.catalogue = catalogue
         self.files_of = files_of
         self.leave_out = leave_out
@@ -83,21 +90,24 @@ class _Layers:
         """The top layer of a resolution, added with all below it."""
         parent: dict[str, Any] = {}
         components: list[Component] = []
+        leave_out = [*self.leave_out, *resolution.leave_out]
         for target, component in _stack(self.catalogue, resolution):
             components.append(component)
             if target not in self.by_target:
-                self.by_target[target] = self._layer(target, components, parent)
+                self.by_target[target] = self._layer(target, components, parent, leave_out)
             parent = self.by_target[target]
         return parent
 
-    def _layer(self, target: str, components: Sequence[Component], parent: dict[str, Any]) -> dict[str, Any]:
+    def _layer(
+        self, target: str, components: Sequence[Component], parent: dict[str, Any], leave_out: Sequence[str]
+    ) -> dict[str, Any]:
         catalogue, component = self.catalogue, components[-1]
         image = f"{catalogue.namespace}-{target}:{catalogue.version}"
         files = {path: dict(entry) for path, entry in self.files_of(component).items()}
-        labels = _labels(catalogue, image, parent["image"] if parent else "", components, self.leave_out)
+        labels = _labels(catalogue, image, parent["image"] if parent else "", components, leave_out)
         args = dict(component.args)
-        if _left_out(component, self.leave_out):
-            args["LEAVE_OUT"] = _left_out(component, self.leave_out)
+        if _left_out(component, leave_out):
+            args["LEAVE_OUT"] = _left_out(component, leave_out)
         inputs = recipe.layer_inputs(
             files,
             args,
@@ -184,7 +194,8 @@ def _workspace(
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
             "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0,
-            "owner": "", "limits": {}, "checks": [], "mounts": [], "idle_minutes": None, "state": "absent",
+            "owner": "", "limits": {}, "checks": [], "mounts": [], "idle_minutes": None, "leave_out": [],
+            "state": "absent",
         }  # fmt: skip
     return {
         "name": request.name,
@@ -206,6 +217,7 @@ def _workspace(
         "checks": request.checks,
         "mounts": request.mounts,
         "idle_minutes": request.idle_minutes,
+        "leave_out": list(resolution.leave_out),
         "state": request.state,
     }
 
@@ -224,7 +236,7 @@ class _Workspaces:
         self._catalogue = catalogue
         self._layers = layers
         self._problems = problems
-        self._resolved: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
+        self._resolved: dict[tuple[str, tuple[str, ...], str, tuple[str, ...]], Resolution] = {}
         self._tops: dict[str, dict[str, Any]] = {}
 
     def add(self, request: Request, kind: str = "workspace") -> dict[str, Any] | None:
@@ -232,7 +244,7 @@ class _Workspaces:
         catalogue, where = self._catalogue, f"{kind} '{request.name}'"
         if request.state == "absent":
             return _workspace(request, None, "", {}, self._problems)
-        key = (request.flavor, tuple(sorted(set(request.addons))), request.tier)
+        key = (request.flavor, tuple(sorted(set(request.addons))), request.tier, tuple(request.leave_out))
         try:
             if key not in self._resolved:
                 self._resolved[key] = resolve(catalogue, *key)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import
 class Resolution:
     """What a flavor with add-ons and a tier comes to.
 
-    ``chain`` is base, the flavor's components, then the add-ons in alphabetical order; ``problems`` says why it
-    cannot be had (empty when it can).
+    ``chain`` is base, the flavor's components, then the add-ons in alphabetical order; ``leave_out`` are the tools
+    that were to be left out, sorted; ``problems`` says why it cannot be had (empty when it can).
     """
 
     image: str
@@ -35,6 +36,7 @@ class Resolution:
     runtime: Runtime = field(default_factory=Runtime)
     requires_gpus: bool = False
     problems: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values; memory and disk in bytes."""
@@ -52,14 +54,30 @@ class Resolution:
             "environment": dict(self.environment),
             "runtime": self.runtime.as_dict(),
             "requires_gpus": self.requires_gpus,
+            "leave_out": list(self.leave_out),
             "compatible": not self.problems,
             "problems": list(self.problems),
         }
 
 
-def image_name(flavor: str, addons: Iterable[str], version: str, namespace: str = "codeopen") -> str:
-    """``<namespace>-<flavor>[-<add-on>…]:<version>``, add-ons sorted and each once."""
-    return f"{namespace}-{'-'.join([flavor, *sorted(set(addons))])}:{version}"
+def image_name(flavor: str, addons: Iterable[str], version: str, namespace: str = "codeopen", suffix: str = "") -> str:
+    """``<namespace>-<flavor>[-<add-on>…][<suffix>]:<version>``, add-ons sorted and each once.
+
+    :param suffix: what :func:`without` gives.
+    """
+    return f"{namespace}-{'-'.join([flavor, *sorted(set(addons))])}{suffix}:{version}"
+
+
+WITHOUT = "_without-"
+
+
+def without(components: Iterable[Component], leave_out: Iterable[str]) -> str:
+    """What the name of an image of ``components`` has in addition where tools of theirs are left out, or nothing.
+
+    It is the same for the same tools, and has a character that no component's name has.
+    """
+    tools = sorted({tool for component in components for tool in component.tools} & set(leave_out))
+    return f"{WITHOUT}{hashlib.sha256(' '.join(tools).encode()).hexdigest()[:8]}" if tools else ""
 
 
 def flavor_chain(catalogue: Catalogue, flavor: str) -> tuple[Component, ...]:
@@ -128,8 +146,12 @@ def _requirements(catalogue: Catalogue, flavor: str, addons: Sequence[str], tier
     return problems
 
 
-def resolve(catalogue: Catalogue, flavor: str, addons: Sequence[str] = (), tier: str = "") -> Resolution:
+def resolve(
+    catalogue: Catalogue, flavor: str, addons: Sequence[str] = (), tier: str = "", leave_out: Sequence[str] = ()
+) -> Resolution:
     """Everything that follows from ``flavor``, ``addons`` and ``tier`` (default: the catalogue's).
+
+    :param leave_out: tools that the image is made without; those of other components do not matter.
 
     What does not go together is in the resolution's ``problems``.
 
@@ -150,13 +172,17 @@ def resolve(catalogue: Catalogue, flavor: str, addons: Sequence[str] = (), tier:
             old = catalogue.old_tiers[tier]
             hint = f"; it is now called {' with add-on '.join([old.tier, *old.addons])}"
         unknowns.append(unknown("tier", tier, catalogue.tiers) + hint)
+    tools = catalogue.tools() if leave_out else []
+    unknowns += [
+        f"leave_out: {unknown('tool', tool, tools)}" for tool in sorted(set(leave_out), key=str) if tool not in tools
+    ]
     if unknowns:
         raise PlanError(unknowns)
     names = tuple(sorted(set(addons)))
     chain = (catalogue.base, *flavor_chain(catalogue, flavor), *(catalogue.addons[name] for name in names))
     problems = _requirements(catalogue, flavor, names, tier)
     return Resolution(
-        image=image_name(flavor, names, catalogue.version, catalogue.namespace),
+        image=image_name(flavor, names, catalogue.version, catalogue.namespace, without(chain, leave_out)),
         flavor=flavor,
         addons=names,
         tier=tier,
@@ -168,6 +194,7 @@ def resolve(catalogue: Catalogue, flavor: str, addons: Sequence[str] = (), tier:
         runtime=sum((component.runtime for component in chain), Runtime()),
         requires_gpus=any(component.requires_gpus for component in chain),
         problems=tuple(problems),
+        leave_out=tuple(sorted(set(leave_out))),
     )
 
 

@@ -48,6 +48,7 @@ class Request:
     checks: list[dict[str, Any]] = field(default_factory=list)
     mounts: list[dict[str, Any]] = field(default_factory=list)
     idle_minutes: int | None = None
+    leave_out: Sequence[str] = ()
 
 
 def _name(value: Any, where: str, problems: list[str], kind: str) -> Any:
@@ -125,6 +126,7 @@ _FIELDS: dict[str, schema.Check] = {
     "checks": schema.list_of(_CHECK),
     "mounts": schema.list_of(_MOUNT),
     "idle_minutes": schema.whole(1, 365 * 24 * 60),
+    "leave_out": schema.list_of(schema.text()),
 }
 
 
@@ -175,4 +177,5 @@ def parse_request(
         checks=fields.get("checks", []),
         mounts=fields.get("mounts", []),
         idle_minutes=fields.get("idle_minutes"),
+        leave_out=fields.get("leave_out", list(preset.leave_out) if preset else []),
     )

@@ -172,13 +172,17 @@ def plan_from_files(
 
 
 def resolve_wish(wish: Any, catalogue_paths: Sequence[str] = ()) -> Resolution:
-    """What a mapping with flavor, addons and tier, or a flavor's name, comes to.
+    """What a mapping with flavor, addons, tier and leave_out, or a flavor's name, comes to.
 
     :raises CatalogueError: with every mistake in the catalogues.
     :raises PlanError: with every unknown name.
     """
     fields = {"flavor": wish} if isinstance(wish, str) else wish
-    if not isinstance(fields, dict) or not isinstance(fields.get("addons", []), (list, tuple)):
-        raise PlanError([f"expected a flavor's name, or a mapping with flavor, addons (a list) and tier; got {wish!r}"])
+    if not isinstance(fields, dict) or not all(
+        isinstance(fields.get(key, []), (list, tuple)) for key in ("addons", "leave_out")
+    ):
+        expected = "a mapping with flavor, addons (a list), tier and leave_out (a list)"
+        raise PlanError([f"expected a flavor's name, or {expected}; got {wish!r}"])
     catalogue = find_catalogue(catalogue_paths)
-    return resolve(catalogue, fields.get("flavor", ""), fields.get("addons", []), fields.get("tier", ""))
+    addons, leave_out = fields.get("addons", []), fields.get("leave_out", [])
+    return resolve(catalogue, fields.get("flavor", ""), addons, fields.get("tier", ""), leave_out)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.recipe import layer_inputs, short_inputs
+from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import WITHOUT
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files, find_catalogue
 
 SECRETS = "/run/codeopen/secrets"
@@ -39,7 +40,7 @@ def image_of(component: str) -> str:
     """Give the image to test a component in, or skip.
 
     That is ``CODEOPEN_IMAGE_<COMPONENT>``, else the smallest image whose topmost layer is the component as it is now:
-    one that holds more may need what the component alone does not.
+    one that holds more may need what the component alone does not. Images that leave out tools of their own do not count.
     With ``CODEOPEN_REQUIRE_IMAGES=1`` a missing image fails.
     """
     variable = f"CODEOPEN_IMAGE_{component.upper().replace('-', '_')}"
@@ -54,7 +55,7 @@ def image_of(component: str) -> str:
             "image", "ls", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}", "--filter", f"label=codeopen.component={component}"
         ).stdout.splitlines()
         named = [image if name.startswith("<none>") else name for image, name in map(str.split, listed)]
-        found = [image for image in named if _is_up_to_date(image, component)]
+        found = [image for image in named if WITHOUT not in image and _is_up_to_date(image, component)]
     if found:
         return min(found, key=lambda image: int(docker("image", "inspect", "--format", "{{.Size}}", image).stdout))
     reason = f"no image of component {component} on this engine: build one, or name it in {variable}"

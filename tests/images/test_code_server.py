@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import chromium, page_of, screenshot, wait_until
-from running_workspace import RunningWorkspace, docker, image_of, running_workspace
+from browser import chromium, page_of
+from editor import edit_a_file, open_login
+from running_workspace import RunningWorkspace, image_of, running_workspace
 
 pytestmark = pytest.mark.catalogue
 
@@ -64,37 +65,9 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
-def open_login(page: Any, workspace: RunningWorkspace, password: str) -> None:
-    """Open the workspace's folder and send the form that comes first."""
-    address = docker("port", workspace.name, "8080/tcp").stdout.split()[0]
-    page.goto(f"http://{address}/?folder=/workspace")
-    page.fill("input[name=password]", password)
-    page.click("input[type=submit]")
-
-
 def test_a_person_logs_in_and_edits_a_file(published: RunningWorkspace, browser: Any, tmp_path: Path) -> None:
-    published.write("/workspace/greeting.py", 'GREETING = "hello"\n')
-    password = (published.secrets_dir / "password").read_text().strip()
     with page_of(browser) as page:
-        open_login(page, published, password)
-        page.wait_for_selector(".monaco-workbench .explorer-folders-view")
-        trust = page.get_by_role("button", name="Yes, I trust the authors")
-        file = page.locator(".explorer-folders-view .monaco-list-row", has_text="greeting.py")
-        trust.or_(file).first.wait_for()
-        if trust.is_visible():
-            trust.click()
-        file.dblclick()
-        page.wait_for_selector('.tab.active[data-resource-name="greeting.py"]')
-        editor = page.locator(".editor-instance .view-lines")
-        wait_until(lambda: 'GREETING = "hello"' in editor.inner_text().replace("\u00a0", " "), "the file in the editor")
-        assert not screenshot(page, "code-server-editor", tmp_path).is_blank()
-        editor.click()
-        page.keyboard.press("Control+End")
-        page.keyboard.type("typed = 42")
-        page.keyboard.press("Control+s")
-        wait_until(
-            lambda: "typed = 42" in published.run("cat /workspace/greeting.py").stdout, "the file as it was saved"
-        )
+        edit_a_file(page, published, tmp_path)
 
 
 def test_the_form_refuses_a_wrong_password(published: RunningWorkspace, browser: Any) -> None:

@@ -75,6 +75,7 @@ def test_every_row_has_a_status_and_what_is_in_is_declared(preset: str) -> None:
         if status != "left out":
             assert named, f"{listed}: no component of the preset is named"
         for match in TOOL.finditer(here):
+            assert match["tool"] not in CATALOGUE.presets[preset].leave_out, f"{listed}: {preset} leaves it out"
             assert match["component"] in parts, f"{listed}: '{match['component']}' is no part of {preset}"
             assert has(parts[match["component"]], match["tool"]), (
                 f"{listed}: {match['component']} has no {match['tool']}"

@@ -74,6 +74,7 @@ DEFINITIONS = st.fixed_dictionaries(
         "limits": LIMITS,
         "checks": CHECKS,
         "idle_minutes": st.integers(1, 10000),
+        "leave_out": st.lists(st.sampled_from(["vite", "uv", "copilot-chat"]), max_size=2),
         "mounts": MOUNTS,
         "state": st.sampled_from(["started", "restarted", "stopped", "paused", "absent"]),
     },

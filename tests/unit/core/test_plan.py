@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import CatalogueError, PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import component_files
 from hypothesis import given
@@ -60,6 +60,65 @@ def test_tools_are_left_out_where_they_would_be(tree: Any) -> None:
     # The label is about the whole image, also where a layer above left nothing out itself.
     assert layers["python-editor-gui"]["labels"]["codeopen.left-out"] == "ed vim"
     assert "codeopen.left-out" not in layers["python"]["labels"]
+
+
+def test_a_workspace_leaves_out_tools_of_its_own(tree: Any) -> None:
+    tree.components["flavors/python"]["tools"] = {"uv": "pypi"}
+    tree.components["addons/editor"]["tools"] = {"vim": "apt", "ed": "apt"}
+    wish = {"flavor": "python", "addons": ["editor", "gui"]}
+    wishes = [{"name": "a", **wish}, {"name": "b", "leave_out": ["vim", "ed"], **wish}]
+    plan = make_plan(tree.load(), wishes, component_files, ["uv"])
+    layers = {layer["target"]: layer for layer in plan["layers"]}
+    assert [layers[name]["image"] for name in ("base", "python")] == ["acme-base:1.2.3", "acme-python:1.2.3"]
+    own = [name for name in layers if "_without-" in name]
+    # The layers below the first that lacks something are shared; what stands on it has its own name too.
+    assert [name.partition("_")[0] for name in own] == ["python-editor", "python-editor-gui"]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", name) for name in own)
+    assert layers[own[0]]["parent"] == "python"
+    assert layers[own[0]]["args"]["LEAVE_OUT"] == "ed vim"
+    assert layers["python"]["args"]["LEAVE_OUT"] == "uv"
+    assert layers[own[1]]["labels"]["codeopen.left-out"] == "ed uv vim"
+    assert layers["python-editor-gui"]["labels"]["codeopen.left-out"] == "uv"
+    whole, small = plan["workspaces"]
+    assert (whole["leave_out"], small["leave_out"]) == ([], ["ed", "vim"])
+    assert whole["image"] == "acme-python-editor-gui:1.2.3"
+    assert (small["image"], small["recipe"]) == (layers[own[1]]["image"], layers[own[1]]["recipe"])
+
+
+def test_the_order_of_tools_to_leave_out_and_those_of_others_do_not_matter(tree: Any) -> None:
+    tree.components["flavors/js"]["tools"] = {"npm": "npm"}
+    tree.components["addons/editor"]["tools"] = {"vim": "apt", "ed": "apt"}
+    wish = {"flavor": "python", "addons": ["editor"]}
+    lists = [["vim", "ed"], ["ed", "vim", "vim"], ["npm", "ed", "vim"]]
+    wishes = [{"name": f"w{number}", "leave_out": tools, **wish} for number, tools in enumerate(lists)]
+    plan = _plan(tree.load(), *wishes, {"name": "all", "leave_out": ["npm"], **wish})
+    assert len({workspace["image"] for workspace in plan["workspaces"][:3]}) == 1
+    assert plan["workspaces"][3]["image"] == "acme-python-editor:1.2.3"
+
+
+def test_a_preset_leaves_out_tools_unless_the_workspace_says_otherwise(tree: Any) -> None:
+    tree.components["addons/editor"]["tools"] = {"vim": "apt", "ed": "apt"}
+    tree.head["presets"] = {"small": {"flavor": "python", "addons": ["editor"], "leave_out": ["vim"]}}
+    wishes = [{"name": "a"}, {"name": "b", "leave_out": ["ed"]}, {"name": "c", "leave_out": []}]
+    plan = _plan(tree.load(), *({"preset": "small", **wish} for wish in wishes))
+    assert [workspace["leave_out"] for workspace in plan["workspaces"]] == [["vim"], ["ed"], []]
+
+
+def test_mistakes_in_what_a_workspace_leaves_out(tree: Any) -> None:
+    tree.components["addons/editor"]["tools"] = {"vim": "apt"}
+    wishes = [
+        {"name": "a", "flavor": "python", "leave_out": ["vmi", "x"]},
+        {"name": "b", "flavor": "python", "leave_out": "vim"},
+    ]
+    with pytest.raises(PlanError) as refused:
+        _plan(tree.load(), *wishes)
+    text = str(refused.value)
+    assert "workspace 'a': leave_out: unknown tool 'vmi'; did you mean 'vim'" in text
+    assert "workspace 'a': leave_out: unknown tool 'x'" in text
+    assert "workspace 'b': leave_out: expected a list" in text
+    tree.head["presets"] = {"small": {"flavor": "python", "leave_out": ["vmi"]}}
+    with pytest.raises(CatalogueError, match=r"presets\.small\.leave_out: unknown tool 'vmi'; did you mean 'vim'"):
+        tree.load()
 
 
 def test_an_unknown_tool_to_leave_out(tree: Any) -> None:
