@@ -68,6 +68,18 @@ def _js(workspace: RunningWorkspace) -> None:
     assert "42" in workspace.run("cat /tmp/js/dist/assets/*.js").stdout
 
 
+def make_poetry_project(workspace: RunningWorkspace) -> None:
+    """Make one, with a dependency, and run it."""
+    # pip's own index by the standard interface: mirrors seldom have the one that Poetry prefers
+    index = workspace.run(
+        "python -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)'"
+    ).stdout.strip()
+    folder = "/tmp/poetry-project"
+    workspace.run("poetry new --quiet poetry-project", workdir="/tmp")
+    workspace.run(f"poetry source add --priority=primary simple {index}/ && poetry add --quiet six", workdir=folder)
+    assert workspace.run("poetry run python -c 'import six; print(6 * 7)'", workdir=folder).stdout == "42\n"
+
+
 def _python(workspace: RunningWorkspace) -> None:
     workspace.run("uv init --quiet --python /usr/bin/python3 /tmp/py && cd /tmp/py && uv add --quiet six")
     assert workspace.run("uv run python -c 'import six; print(6 * 7)'", workdir="/tmp/py").stdout == "42\n"

@@ -48,6 +48,7 @@ output "sold" {
 EXTENSION = {
     "azext_fruit/__init__.py": """
 from azure.cli.core import AzCommandsLoader
+from azure.cli.core.commands import CliCommandType
 
 
 def show():
@@ -56,8 +57,8 @@ def show():
 
 class Loader(AzCommandsLoader):
     def load_command_table(self, args):
-        with self.command_group("fruit", is_preview=False) as group:
-            group.command("show", "show", operation="azext_fruit#{}")
+        with self.command_group("fruit", CliCommandType(operations_tmpl="azext_fruit#{}")) as group:
+            group.command("show", "show")
         return self.command_table
 
 
@@ -201,8 +202,8 @@ def test_az_installs_an_extension(workspace: RunningWorkspace) -> None:
     """As pip builds and installs it, in the home volume, and az then runs its command."""
     for path, text in EXTENSION.items():
         workspace.write(f"/tmp/extension/{path}", text)
-    workspace.run("zip --quiet --recurse-paths /tmp/azext_fruit-0.1.0-py3-none-any.whl .", workdir="/tmp/extension")
-    workspace.run("az extension add --yes --source /tmp/azext_fruit-0.1.0-py3-none-any.whl")
+    workspace.run("zip --quiet --recurse-paths /tmp/fruit-0.1.0-py3-none-any.whl .", workdir="/tmp/extension")
+    workspace.run("az extension add --yes --source /tmp/fruit-0.1.0-py3-none-any.whl")
     assert workspace.run("az fruit show --output tsv").stdout.strip() == "pear"
 
 

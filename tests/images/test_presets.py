@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import find_catalogue
 from browser import chromium, page_of
-from composed_flavors import COMMANDS, WORKS, check_parts, planned
+from composed_flavors import COMMANDS, WORKS, check_parts, make_poetry_project, planned
 from editor import edit_a_file
 from running_workspace import RunningWorkspace, docker, engine_options, running_workspace
 
@@ -86,8 +86,7 @@ def test_dev8_works_in_each_of_its_languages(dev8: RunningWorkspace) -> None:
     assert dev8.run("bun answer.ts && node --eval 'console.log(6 * 7)'", workdir="/tmp/js").stdout == "42\n42\n"
     dev8.run("npm init --yes >/dev/null && npm install --silent is-odd", workdir="/tmp/js")
     assert dev8.run("node --eval \"console.log(require('is-odd')(41))\"", workdir="/tmp/js").stdout == "true\n"
-    dev8.run("poetry new --quiet /tmp/py && cd /tmp/py && poetry add --quiet six")
-    assert dev8.run("poetry run python -c 'import six; print(6 * 7)'", workdir="/tmp/py").stdout == "42\n"
+    make_poetry_project(dev8)
     dev8.write("/tmp/go/go.mod", "module example.org/demo\n\ngo 1.22\n")
     dev8.write("/tmp/go/main.go", "package main\n\nfunc main() { println(6 * 7) }\n")
     assert dev8.run("go build -o demo . && ./demo", workdir="/tmp/go").stderr == "42\n"

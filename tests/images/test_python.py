@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from composed_flavors import make_poetry_project
 from running_workspace import RunningWorkspace, image_of, running_workspace
 
 pytestmark = pytest.mark.catalogue
@@ -112,17 +113,7 @@ def test_pip_works_in_an_environment(workspace: RunningWorkspace) -> None:
 
 
 def test_poetry_project(workspace: RunningWorkspace) -> None:
-    # pip's own index by the standard interface: mirrors seldom have the one that Poetry prefers
-    index = workspace.run(
-        "python -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)'"
-    ).stdout.strip()
-    workspace.run("poetry new --quiet poetry-project", workdir="/tmp")
-    workspace.run(
-        f"poetry source add --priority=primary simple {index}/ && poetry add --quiet six", workdir="/tmp/poetry-project"
-    )
-    assert (
-        workspace.run("poetry run python -c 'import six; print(6 * 7)'", workdir="/tmp/poetry-project").stdout == "42\n"
-    )
+    make_poetry_project(workspace)
 
 
 def test_jupyterlab_answers_who_has_the_token(workspace: RunningWorkspace) -> None:
