@@ -15,6 +15,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
+# A character of it is in no component's name.
+WITHOUT = "_without-"
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -68,13 +71,10 @@ def image_name(flavor: str, addons: Iterable[str], version: str, namespace: str 
     return f"{namespace}-{'-'.join([flavor, *sorted(set(addons))])}{suffix}:{version}"
 
 
-WITHOUT = "_without-"
-
-
 def without(components: Iterable[Component], leave_out: Iterable[str]) -> str:
     """What the name of an image of ``components`` has in addition where tools of theirs are left out, or nothing.
 
-    It is the same for the same tools, and has a character that no component's name has.
+    It is the same for the same tools.
     """
     tools = sorted({tool for component in components for tool in component.tools} & set(leave_out))
     return f"{WITHOUT}{hashlib.sha256(' '.join(tools).encode()).hexdigest()[:8]}" if tools else ""
@@ -151,10 +151,9 @@ def resolve(
 ) -> Resolution:
     """Everything that follows from ``flavor``, ``addons`` and ``tier`` (default: the catalogue's).
 
-    :param leave_out: tools that the image is made without; those of other components do not matter.
-
     What does not go together is in the resolution's ``problems``.
 
+    :param leave_out: tools that the image is made without; those of other components do not matter.
     :raises PlanError: with every unknown name, since nothing can be said about those.
     """
     tier = tier or catalogue.default_tier

@@ -16,12 +16,12 @@ import secrets
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from local_server import local_server
 from running_workspace import docker, image_of, network_settings
 
 pytestmark = pytest.mark.catalogue
@@ -60,13 +60,8 @@ def mirror(tmp_path: Path) -> Iterator[str]:
         file = folder / pin["place"]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(archive())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with local_server(functools.partial(Handler, directory=str(folder))) as address:
+        yield address
 
 
 def build(folder: Path, mirror: str, checksum: str, image: str) -> subprocess.CompletedProcess[str]:

@@ -15,13 +15,13 @@ import os
 import secrets
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local_server import local_server
 from running_workspace import docker, image_of, network_settings
 
 pytestmark = pytest.mark.catalogue
@@ -76,13 +76,8 @@ class Mirror(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/mirror"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with local_server(Mirror) as address:
+        yield f"{address}/mirror"
 
 
 class Context:

@@ -46,7 +46,6 @@ CONFIGS = st.dictionaries(KEYS, VALUES, max_size=5)
 PATHS = st.lists(st.lists(KEYS, min_size=1, max_size=3).map(tuple), max_size=3)
 LIST_MERGES = st.sampled_from(["replace", "append"])
 INDENTS = st.sampled_from([None, 1, 2, 3, 4, "\t"])
-# How fast inputs come says nothing about the code on a machine that others use too.
 
 
 def leaves(value, path=()):

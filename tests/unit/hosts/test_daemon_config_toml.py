@@ -42,7 +42,6 @@ VALUES = st.recursive(
 CONFIGS = st.dictionaries(KEYS, VALUES, max_size=5)
 PATHS = st.lists(st.lists(KEYS, min_size=1, max_size=3).map(tuple), max_size=3)
 LIST_MERGES = st.sampled_from(["replace", "append"])
-# How fast inputs come says nothing about the code on a machine that others use too.
 often = settings(max_examples=200)
 
 
