@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, PlanError, RolloutError
@@ -26,11 +25,16 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import Networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import Member
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
+    Rollout,
+    RolloutContext,
+    RolloutSettings,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH, SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
@@ -273,16 +277,9 @@ class Claims:
 
     def _rollout(self, member: Member) -> Rollout:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)
-        return Rollout(
-            self._client,
-            member.name,
-            store,
-            self._settings.rollout,
-            threading.Event(),
-            self._journal,
-            ContainerNews(self._client),
-            _no_checks,
-        )
+        news = ContainerNews(self._client)
+        context = RolloutContext(self._client, self._settings.rollout, threading.Event(), self._journal, news)
+        return Rollout(context, member.name, store, _no_checks)
 
     def _nothing_to_give(self, members: list[Member]) -> str:
         free = [member for member in members if member.free]

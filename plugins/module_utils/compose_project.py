@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Losses
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_keys import reason
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SHARED_NETWORK, network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import SHARED_NETWORK, network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.schema import NAME
 

@@ -26,6 +26,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import (
     device_requests,
     parse,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_CONFIGURATION,
     LABEL_IMAGE,
@@ -40,7 +41,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
 LABEL_VOLUME = "codeopen.volume"
 SECRETS_PATH = "/run/codeopen/secrets"
 # The network of workspaces that no owner is named for.
-SHARED_NETWORK = "codeopen-workspaces"
 
 # The plan's rule for names; a hyphen is never doubled, so no workspace is called like another's "--previous".
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -168,11 +168,6 @@ def _port_problems(ports: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 def volume_name(workspace: str, volume: str) -> str:
     """The engine's name of a workspace's volume."""
     return f"codeopen-{workspace}-{volume}"
-
-
-def network_name(owner: str) -> str:
-    """The engine's network of an owner's workspaces."""
-    return f"codeopen-owner-{owner}" if owner else SHARED_NETWORK
 
 
 def fingerprint(key: str, text: str) -> str:

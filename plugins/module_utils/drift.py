@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, volume_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import volume_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import network_name
 
 
 def found_configuration(

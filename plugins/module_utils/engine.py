@@ -62,10 +62,8 @@ else:
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 MINIMUM_VERSION = (23, 0)
-# Connections that are kept for further requests. At a socket the SDK has a pool for each address, path and all, so
-# that there is no use for more than one, and filling a larger one takes longer than the request.
+# Connections that are kept for further requests.
 POOL_SIZE = 64
-SOCKET_POOL_SIZE = 1
 
 
 def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
@@ -85,14 +83,15 @@ def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
     where = docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
         by_socket = where.startswith("unix://")
-        pool_size = SOCKET_POOL_SIZE if by_socket else POOL_SIZE
-        options: dict[str, Any] = {"version": "auto", "timeout": timeout, "max_pool_size": pool_size}
+        options: dict[str, Any] = {"version": "auto", "timeout": timeout, "max_pool_size": POOL_SIZE}
         # By itself the SDK would let in any host, whether its key is known or not.
         options["use_ssh_client"] = where.startswith("ssh://")
         environment = dict(os.environ, DOCKER_HOST=where)
         client = docker.from_env(environment=environment, **options)
-        # No proxy leads to a socket, and looking for one at each request takes a third of its time.
-        client.api.trust_env = client.api.trust_env and not by_socket
+        if by_socket:
+            # No proxy leads to a socket, and looking for one at each request takes a third of its time.
+            client.api.trust_env = False
+            _keep_connections(client.api.get_adapter(client.api.base_url))
         version = str(client.version().get("Version", ""))
     except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
         raise EngineError(_no_answer(where, str(error))) from error
@@ -104,6 +103,15 @@ def connect(docker_host: str | None = None, timeout: int = 60) -> DockerClient:
             "The role codeopen.workspaces.engine installs one that fits."
         )
     return client
+
+
+def _keep_connections(adapter: Any) -> None:
+    """Let all requests to a socket share connections.
+
+    The SDK's adapter has a pool of them for each URL, path and all, so that each request connects anew.
+    """
+    by_url = adapter.get_connection
+    adapter.get_connection = lambda url, proxies=None: by_url("http+docker://localhost", proxies)
 
 
 def guard_changes(client: DockerClient, check: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may reach published ports, as a person writes it, and all that is wrong with it."""
+"""Who may reach published ports: as a person writes it, all that is wrong with it, and the rules that come of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import ProblemsError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import Rule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -136,6 +137,33 @@ def _protocol(where: str, name: str, problems: list[str]) -> str:
     if name and name not in PROTOCOLS:
         problems.append(f"{where}: {unknown('protocol', name, PROTOCOLS)}")
     return name
+
+
+def rules(admitted: Sequence[Admission], interfaces: Sequence[str], version: int) -> list[Rule]:
+    """The rules of our chain.
+
+    Every packet that comes from outside is held against them, not only a connection's first, so that who is taken
+    from the list is cut off at once.
+
+    :param interfaces: the engine's bridges; what comes from there is the containers' own.
+    :param version: of the internet protocol, 4 or 6.
+    """
+    entries = [Rule(direction="REPLY"), Rule(state="RELATED")]
+    entries += [Rule(comes_by=name) for name in interfaces]
+    for admission in admitted:
+        if admission.source.version == version:
+            first, last = admission.ports or (0, 0)
+            entries.append(
+                Rule(
+                    source=str(admission.source) if admission.source.prefixlen else "",
+                    protocol=admission.protocol,
+                    state="DNAT",
+                    ports="" if admission.ports is None else f"{first}" if first == last else f"{first}:{last}",
+                )
+            )
+    entries.append(Rule(state="DNAT", target="DROP"))
+    # Past the published port, straight to a container's own address, as a neighbour can who adds a route.
+    return entries + [Rule(goes_by=name, target="DROP") for name in interfaces]
 
 
 def stands_for(pattern: str, name: str) -> bool:

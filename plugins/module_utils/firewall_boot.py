@@ -9,48 +9,58 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import PROGRAMS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import (
-    CHAIN,
     USER_CHAIN,
+    Guard,
     Rule,
     chain_alone,
 )
 
-SCRIPT = "/etc/codeopen/published-ports.sh"
 SCRIPT_MODE = 0o600
 DROP_IN_MODE = 0o644
 
-_HEAD = f"""\
-# Written by codeopen.workspaces.published_ports: who may reach published ports.
-# Run it before the engine starts, so that no port is open to others meanwhile. It may run at any time.
+
+def script_path(guard: Guard) -> str:
+    """The script with a guard's rules."""
+    return f"/etc/codeopen/{_file_name(guard)}.sh"
+
+
+def boot_script(guard: Guard, rules: Mapping[int, Sequence[Rule]]) -> str:
+    """The script that loads the rules of each version of the internet protocol."""
+    parts = [
+        f"""\
+# Written by codeopen.workspaces.{guard.module}: {guard.keeps}.
+# Run it before the engine starts, so that no container is there before it. It may run at any time.
 set -e
 
 # The rules of our chain come in at once; the engine keeps a chain {USER_CHAIN} that is there before it.
 guard() {{
   "$1-restore" --noflush --wait
   "$1" --wait -N {USER_CHAIN} 2>/dev/null || true
-  "$1" --wait -C {USER_CHAIN} -j {CHAIN} 2>/dev/null || "$1" --wait -I {USER_CHAIN} -j {CHAIN}
+  "$1" --wait -C {USER_CHAIN} -j {guard.chain} 2>/dev/null || "$1" --wait -I {USER_CHAIN} -j {guard.chain}
 }}
 """
-
-
-def boot_script(rules: Mapping[int, Sequence[Rule]]) -> str:
-    """The script that loads the rules of each version of the internet protocol."""
-    parts = [_HEAD]
+    ]
     for version in sorted(rules):
-        guard = f"guard {PROGRAMS[version]} <<'END'\n{chain_alone(rules[version])}END\n"
+        call = f"guard {PROGRAMS[version]} <<'END'\n{chain_alone(rules[version], guard.chain)}END\n"
         # A kernel may be told to do without it.
-        parts.append(f"\nif [ -e /proc/net/if_inet6 ]; then\n{guard}fi\n" if version == 6 else f"\n{guard}")
+        parts.append(f"\nif [ -e /proc/net/if_inet6 ]; then\n{call}fi\n" if version == 6 else f"\n{call}")
     return "".join(parts)
 
 
-def drop_in_path(service: str) -> str:
+def drop_in_path(guard: Guard, service: str) -> str:
     """The file by which systemd runs the script before the engine."""
-    return f"/etc/systemd/system/{service}.service.d/codeopen-published-ports.conf"
+    return f"/etc/systemd/system/{service}.service.d/codeopen-{_file_name(guard)}.conf"
 
 
-# systemd may still know this after both files are gone.
-DROP_IN = f"""\
-# Written by codeopen.workspaces.published_ports: no port is open to others before the engine's first container starts.
+def drop_in(guard: Guard) -> str:
+    """Its text. systemd may still know it after both files are gone."""
+    script = script_path(guard)
+    return f"""\
+# Written by codeopen.workspaces.{guard.module}: {guard.keeps}, before the engine's first container starts.
 [Service]
-ExecStartPre=/bin/sh -c 'test ! -e {SCRIPT} || exec /bin/sh {SCRIPT}'
+ExecStartPre=/bin/sh -c 'test ! -e {script} || exec /bin/sh {script}'
 """
+
+
+def _file_name(guard: Guard) -> str:
+    return guard.module.replace("_", "-")

@@ -1,9 +1,10 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that keep who reaches published ports: as iptables prints them, reads them, and has them now.
+"""Rules of ours in the engine's filter, as iptables prints them, reads them, and has them now.
 
-The engine puts a packet's new destination in before any rule sees it, so ports are those that it was first sent to.
+The engine puts a packet's new destination in before any rule sees it, so published ports are those that it was first
+sent to.
 """
 
 from __future__ import annotations
@@ -11,43 +12,83 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import takewhile
 from typing import Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import Admission
-
 USER_CHAIN = "DOCKER-USER"
-CHAIN = "CODEOPEN-PORTS"
-JUMP = f"-A {USER_CHAIN} -j {CHAIN}"
 INTERFACES = ("docker0", "docker_gwbridge", "br-+")
 
 
 @dataclass(frozen=True)
+class Guard:
+    """A chain of ours, to which the engine's chain for others leads.
+
+    :ivar chain: its name.
+    :ivar module: the module that writes it.
+    :ivar keeps: what it keeps, for people.
+    :ivar without: what the role's user sets who can do without it.
+    """
+
+    chain: str
+    module: str
+    keeps: str
+    without: str
+
+    @property
+    def jump(self) -> str:
+        """The rule that leads to it."""
+        return f"-A {USER_CHAIN} -j {self.chain}"
+
+
+PORTS = Guard(
+    "CODEOPEN-PORTS",
+    "published_ports",
+    "who may reach published ports",
+    "no engine_ports_allow",
+)
+METADATA = Guard(
+    "CODEOPEN-METADATA",
+    "metadata_services",
+    "which containers reach the cloud's metadata services",
+    "'engine_metadata_services: allowed'",
+)
+_JUMPS = (PORTS.jump, METADATA.jump)
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One rule of our chain.
+    """One rule of a chain of ours.
 
-    Each field but ``target`` is a condition, and is met by all where it is empty.
+    Each field but ``target`` and ``answer`` is a condition, and is met by all where it is empty.
 
+    :ivar port: that the packet is sent to, of its protocol.
     :ivar state: of the connection, as ``DNAT``: the engine forwarded it to a container.
     :ivar ports: that the connection was first sent to, as ``80`` or ``8000:8100``.
     :ivar direction: ``REPLY`` for answers.
+    :ivar answer: what is sent back where the target is ``REJECT``.
     """
 
     source: str = ""
+    destination: str = ""
     comes_by: str = ""
     goes_by: str = ""
     protocol: str = ""
+    port: str = ""
     state: str = ""
     ports: str = ""
     direction: str = ""
     target: str = "RETURN"
+    answer: str = ""
 
-    def render(self) -> str:
+    def render(self, chain: str) -> str:
         """The rule as ``iptables -S`` prints it."""
-        words = ["-A", CHAIN]
+        words = ["-A", chain]
         for flag, name in _FLAGS.items():
             value = getattr(self, name)
             if value and flag.startswith("--ct") and "-m" not in words:
                 words += ["-m", "conntrack"]
+            if value and flag == "--dport":
+                words += ["-m", self.protocol]
             if value:
                 words += [flag, value]
         return " ".join(words)
@@ -56,27 +97,30 @@ class Rule:
 # In the order in which iptables prints them.
 _FLAGS = {
     "-s": "source",
+    "-d": "destination",
     "-i": "comes_by",
     "-o": "goes_by",
     "-p": "protocol",
+    "--dport": "port",
     "--ctstate": "state",
     "--ctorigdstport": "ports",
     "--ctdir": "direction",
     "-j": "target",
+    "--reject-with": "answer",
 }
 
 
-def parse(line: str) -> Optional[Rule]:
+def parse(line: str, chain: str) -> Optional[Rule]:
     """The rule of one line of ``iptables -S``, or None for one that this collection did not write."""
     words = line.split()
-    if words[:2] != ["-A", CHAIN]:
+    if words[:2] != ["-A", chain]:
         return None
     values = dict.fromkeys((field.name for field in fields(Rule)), "")
     pairs = list(zip(words[2::2], words[3::2]))
     if len(words) % 2:
         return None
     for flag, value in pairs:
-        if (flag, value) == ("-m", "conntrack"):
+        if flag == "-m" and value in ("conntrack", values["protocol"]):
             continue
         if flag not in _FLAGS or values[_FLAGS[flag]]:
             return None
@@ -84,59 +128,34 @@ def parse(line: str) -> Optional[Rule]:
     rule = Rule(**values)
     try:
         # Of one network there are several spellings in IPv6.
-        return replace(rule, source=str(ipaddress.ip_network(rule.source))) if rule.source else rule
+        networks = {name: str(ipaddress.ip_network(values[name])) for name in ("source", "destination") if values[name]}
+        return replace(rule, **networks)
     except ValueError:
         return None
 
 
-def rules(admitted: Sequence[Admission], interfaces: Sequence[str], version: int) -> list[Rule]:
-    """The rules of our chain.
-
-    Every packet that comes from outside is held against them, not only a connection's first, so that who is taken
-    from the list is cut off at once.
-
-    :param interfaces: the engine's bridges; what comes from there is the containers' own.
-    :param version: of the internet protocol, 4 or 6.
-    """
-    entries = [Rule(direction="REPLY"), Rule(state="RELATED")]
-    entries += [Rule(comes_by=name) for name in interfaces]
-    for admission in admitted:
-        if admission.source.version == version:
-            first, last = admission.ports or (0, 0)
-            entries.append(
-                Rule(
-                    source=str(admission.source) if admission.source.prefixlen else "",
-                    protocol=admission.protocol,
-                    state="DNAT",
-                    ports="" if admission.ports is None else f"{first}" if first == last else f"{first}:{last}",
-                )
-            )
-    entries.append(Rule(state="DNAT", target="DROP"))
-    # Past the published port, straight to a container's own address, as a neighbour can who adds a route.
-    return entries + [Rule(goes_by=name, target="DROP") for name in interfaces]
-
-
 @dataclass(frozen=True)
 class Table:
-    """What the table ``filter`` has of ours.
+    """What the table ``filter`` has of a guard.
 
     :ivar user: lines of the engine's chain for others, or None where there is no such chain.
     :ivar ours: lines of our chain, or None.
     :ivar used: whether forwarded packets come by the engine's chain.
     """
 
+    guard: Guard
     user: Optional[tuple[str, ...]]
     ours: Optional[tuple[str, ...]]
     used: bool
 
     def text(self) -> str:
         """The lines that are there, for people."""
-        chains = [(USER_CHAIN, self.user), (CHAIN, self.ours)]
+        chains = [(USER_CHAIN, self.user), (self.guard.chain, self.ours)]
         lines = [line for name, found in chains if found is not None for line in (f"-N {name}", *found)]
         return "".join(f"{line}\n" for line in lines)
 
 
-def read(listing: str) -> Table:
+def read(listing: str, guard: Guard) -> Table:
     """What the output of ``iptables -S`` tells."""
     lines = [line.strip() for line in listing.splitlines()]
 
@@ -145,7 +164,7 @@ def read(listing: str) -> Table:
         return found if f"-N {name}" in lines else None
 
     used = any(line.startswith("-A FORWARD ") and line.endswith(f"-j {USER_CHAIN}") for line in lines)
-    return Table(chain(USER_CHAIN), chain(CHAIN), used)
+    return Table(guard, chain(USER_CHAIN), chain(guard.chain), used)
 
 
 def wanted(table: Table, entries: Optional[Sequence[Rule]]) -> Table:
@@ -153,40 +172,44 @@ def wanted(table: Table, entries: Optional[Sequence[Rule]]) -> Table:
 
     :param entries: the rules of our chain, or None to take it away.
     """
-    foreign = tuple(line for line in table.user or () if line != JUMP)
+    guard, user = table.guard, table.user or ()
+    foreign = tuple(line for line in user if line != guard.jump)
     if entries is None:
         # An empty chain that nothing leads to was made by us, where no engine has made it.
-        user = foreign if foreign or table.used else None
-        after = Table(user if table.user is not None else None, None, table.used)
+        left = foreign if foreign or table.used else None
+        after = Table(guard, left if table.user is not None else None, None, table.used)
     else:
-        ours = tuple(rule.render() for rule in entries)
-        if table.ours is not None and [parse(line) for line in table.ours] == list(entries):
+        ours = tuple(rule.render(guard.chain) for rule in entries)
+        if table.ours is not None and [parse(line, guard.chain) for line in table.ours] == list(entries):
             ours = table.ours
-        # First, because a rule before it could let pass what it refuses.
-        after = Table((JUMP, *foreign), ours, table.used)
+        # First, because a rule of others before it could let pass what it refuses.
+        leading = tuple(takewhile(lambda line: line in _JUMPS, user))
+        right = guard.jump in leading and user.count(guard.jump) == 1
+        after = Table(guard, user if right else (guard.jump, *foreign), ours, table.used)
     return table if after == table else after
 
 
 def script(before: Table, after: Table) -> str:
     """The change as one transaction for ``iptables-restore --noflush``; foreign rules are not in it."""
+    guard = after.guard
     lines = ["*filter"]
     if before.user is None and after.user is not None:
         lines.append(f":{USER_CHAIN} - [0:0]")
     if before.ours is not None or after.ours is not None:
         # Empties a chain that is there.
-        lines.append(f":{CHAIN} - [0:0]")
+        lines.append(f":{guard.chain} - [0:0]")
     if before.user != after.user:
-        lines += [f"-D {USER_CHAIN} -j {CHAIN}" for line in before.user or () if line == JUMP]
-        lines += [f"-I {USER_CHAIN} 1 -j {CHAIN}" for line in (after.user or ())[:1] if line == JUMP]
+        lines += [f"-D {USER_CHAIN} -j {guard.chain}" for line in before.user or () if line == guard.jump]
+        lines += [f"-I {USER_CHAIN} 1 -j {guard.chain}" for line in (after.user or ())[:1] if line == guard.jump]
     lines += after.ours or ()
     if before.ours is not None and after.ours is None:
-        lines.append(f"-X {CHAIN}")
+        lines.append(f"-X {guard.chain}")
     if before.user is not None and after.user is None:
         lines.append(f"-X {USER_CHAIN}")
     return "\n".join([*lines, "COMMIT", ""])
 
 
-def chain_alone(entries: Sequence[Rule]) -> str:
-    """Our chain for ``iptables-restore --noflush``, whatever else there is."""
-    lines = ["*filter", f":{CHAIN} - [0:0]", *(rule.render() for rule in entries), "COMMIT"]
+def chain_alone(entries: Sequence[Rule], chain: str) -> str:
+    """A chain of ours for ``iptables-restore --noflush``, whatever else there is."""
+    lines = ["*filter", f":{chain} - [0:0]", *(rule.render(chain) for rule in entries), "COMMIT"]
     return "".join(f"{line}\n" for line in lines)

@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of the module published_ports: check the list, compare, change the filter, and keep it for the next start."""
+"""One run of a module that keeps rules in the engine's filter: compare, change, and keep them for the next start."""
 
 from __future__ import annotations
 
@@ -9,53 +9,55 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import daemon_config_file as files
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import (
-    Admission,
-    admissions,
-    check_interfaces,
-)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_boot import (
-    DROP_IN,
     DROP_IN_MODE,
-    SCRIPT,
     SCRIPT_MODE,
     boot_script,
+    drop_in,
     drop_in_path,
+    script_path,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import (
-    Filter,
-    host_has_ipv6,
-    outward_interfaces,
-    userland_proxy_runs,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import Filter, host_has_ipv6
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import (
-    INTERFACES,
     USER_CHAIN,
+    Guard,
     Rule,
     Table,
     read,
-    rules,
     script,
     wanted,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 
+# One lock for all guards, which share the engine's chain.
+_LOCK = "locks/published-ports.lock"
+
+ARGUMENT_SPEC = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "service": {"type": "str", "default": "docker"},
+    "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
+    "lock_timeout": {"type": "float", "default": 300},
+}
+
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a person asks for; the fields are the module's options."""
+class Place:
+    """Where the rules are kept; the fields are options of the modules.
 
-    allow: Sequence[Mapping[str, Any]]
-    state: str = "present"
-    interfaces: Sequence[str] = INTERFACES
-    service: str = "docker"
-    state_dir: str = DEFAULT_STATE_DIR
-    lock_timeout: float = 300
+    :ivar interfaces: the engine's bridges; a ``+`` at the end stands for any ending.
+    :ivar service: name of the engine's service.
+    :ivar lock_timeout: seconds.
+    """
+
+    interfaces: Sequence[str]
+    service: str
+    state_dir: str
+    lock_timeout: float
 
 
 @dataclass
@@ -69,79 +71,70 @@ class Outcome:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-def run(wishes: Wishes, check_mode: bool) -> Outcome:
-    """Bring the host's filter, and what loads it at the next start, to what is wished.
+def run(guard: Guard, entries: Optional[Mapping[int, Sequence[Rule]]], place: Place, check_mode: bool) -> Outcome:
+    """Bring a chain of ours, and what loads it at the host's next start, to what is wished.
 
+    :param entries: the chain's rules by version of the internet protocol; None where everything of it is to go.
     :param check_mode: only tell what would change.
-    :raises WorkspacesError: mistakes in the list, found before anything is touched, or what the filter refused.
+    :raises WorkspacesError: the filter cannot be used, or refused a change.
     """
-    admitted = admissions(wishes.allow)
-    present = wishes.state == "present"
-    check_interfaces(wishes.interfaces, outward_interfaces() if present else ())
     # Check mode leaves nothing behind, not even the file of the lock.
-    lock = host_lock(f"{wishes.state_dir}/locks/published-ports.lock", "published_ports", wishes.lock_timeout)
+    lock = host_lock(f"{place.state_dir}/{_LOCK}", guard.module, place.lock_timeout)
     with nullcontext() if check_mode else lock:
-        return _Run(wishes, admitted if present else None, check_mode).run()
+        return _Run(guard, entries, place, check_mode).run()
 
 
 class _Run:
-    """:param admitted: None where everything of ours is to go."""
-
-    def __init__(self, wishes: Wishes, admitted: Optional[list[Admission]], check_mode: bool) -> None:
-        self.wishes = wishes
-        self.admitted = admitted
+    def __init__(
+        self, guard: Guard, entries: Optional[Mapping[int, Sequence[Rule]]], place: Place, check_mode: bool
+    ) -> None:
+        self.guard = guard
+        self.entries = entries
+        self.place = place
         self.check_mode = check_mode
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
+        guard = self.guard
         tables = self._tables()
-        rules_of = {version: self._rules(version) for version in tables}
-        changes = [(version, table, wanted(table, rules_of[version])) for version, table in tables.items()]
+        kept = {version: self.entries[version] for version in tables} if self.entries is not None else {}
+        changes = [(version, table, wanted(table, kept.get(version))) for version, table in tables.items()]
         changes = [(version, before, after) for version, before, after in changes if before is not after]
         # All of them before the first is made.
         for version, before, after in changes:
             Filter(version).check(script(before, after))
-        if self.admitted is None:
-            self._keep(drop_in_path(self.wishes.service), None, DROP_IN_MODE)
-            self._keep(SCRIPT, None, SCRIPT_MODE)
+        if self.entries is None:
+            self._keep(drop_in_path(guard, self.place.service), None, DROP_IN_MODE)
+            self._keep(script_path(guard), None, SCRIPT_MODE)
         for version, before, after in changes:
             self._tell(f"{Filter(version).program} -S", before.text(), after.text())
             if not self.check_mode:
                 Filter(version).change(script(before, after))
-        if self.admitted is not None:
-            kept = {version: entries for version, entries in rules_of.items() if entries is not None}
-            self._keep(SCRIPT, boot_script(kept), SCRIPT_MODE)
+        if self.entries is not None:
+            self._keep(script_path(guard), boot_script(guard, kept), SCRIPT_MODE)
             if os.path.isdir("/run/systemd/system"):
-                self._keep(drop_in_path(self.wishes.service), DROP_IN, DROP_IN_MODE)
+                self._keep(drop_in_path(guard, self.place.service), drop_in(guard), DROP_IN_MODE)
             self.outcome.versions = sorted(kept)
-            self.outcome.rules = [rule.render() for version in sorted(kept) for rule in kept[version]]
+            self.outcome.rules = [rule.render(guard.chain) for version in sorted(kept) for rule in kept[version]]
         return self.outcome
-
-    def _rules(self, version: int) -> Optional[list[Rule]]:
-        return None if self.admitted is None else rules(self.admitted, self.wishes.interfaces, version)
 
     def _tables(self) -> dict[int, Table]:
         # Where there is no filter, nothing of ours is in it.
-        if self.admitted is None and not Filter(4).installed():
+        if self.entries is None and not Filter(4).installed():
             return {}
-        ipv6 = self.admitted is not None and host_has_ipv6(self.wishes.interfaces)
-        tables = {4: read(Filter(4).listing())}
-        if self.admitted is not None and not tables[4].used:
+        tables = {4: read(Filter(4).listing(), self.guard)}
+        if self.entries is not None and not tables[4].used:
             raise WorkspacesError(
                 f"No forwarded packet comes by the chain {USER_CHAIN}, which the engine makes when it starts: it does "
                 "not run, or its configuration has iptables: false or a firewall-backend other than iptables. "
-                "Published ports were left as they are."
+                f"Nothing keeps {self.guard.keeps}; all was left as it is. Where that is as it should be, give the "
+                f"role engine {self.guard.without}."
             )
         try:
-            tables[6] = read(Filter(6).listing())
+            tables[6] = read(Filter(6).listing(), self.guard)
         except WorkspacesError as error:
-            if ipv6:
-                self.outcome.warnings.append(f"Ports that are reached by IPv6 were left as they are: {error}")
-        if ipv6 and userland_proxy_runs():
-            self.outcome.warnings.append(
-                "The engine's userland proxy lets everybody reach by IPv6 what is published on all addresses, for its "
-                "processes are not behind the engine's filter. Set userland-proxy: false in the engine's configuration."
-            )
+            if self.entries is not None and host_has_ipv6(self.place.interfaces):
+                self.outcome.warnings.append(f"By IPv6, nothing keeps {self.guard.keeps}: {error}")
         return tables
 
     def _keep(self, path: str, text: Optional[str], mode: int) -> None:

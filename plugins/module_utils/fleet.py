@@ -21,7 +21,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import network_name, problems_of
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
@@ -38,6 +38,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import is_path
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import Networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_RECIPE,
@@ -50,6 +51,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
     assign,
     parse_range,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutContext
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
     SecretsStore,
     problems_of_secrets,
@@ -89,7 +91,8 @@ class Fleet:
         self._client = client
         self._settings = settings
         self._news = ContainerNews(client)
-        self._context = Context(client, settings, stop, journal, self._news)
+        self._journal = journal
+        self._context = Context(RolloutContext(client, settings.rollout, stop, journal, self._news), settings)
         self._locks = locks
         self._items: list[Item] = []
         self._disks: Optional[DiskLimits] = None
@@ -112,7 +115,7 @@ class Fleet:
             self._plan(workspaces)
         else:
             with locks.planning([str(entry["name"]) for entry in workspaces]):
-                self._context.journal.look_again()
+                self._journal.look_again()
                 runs = self._plan(enter_members(self._settings.state_dir, workspaces))
                 changing = sum(1 for item in self._items if item.result["changed"])
                 self._reserve(locks)
@@ -143,6 +146,7 @@ class Fleet:
             book = VolumeBook(self._settings.state_dir)
             self._disks = DiskLimits(self._client, disk_quota.of_host(book), book, str(info.get("DockerRootDir") or ""))
             self._context.cpus = int(info["NCPU"])
+            self._context.rollouts.starts = threading.Semaphore(self._context.cpus + 1)
             if any(item.entry.get("gpus") for item in present):
                 self._context.gpus = gpus_host.look(info)
             self._context.network_text = network_file.file_text(self._settings.network)
@@ -182,7 +186,7 @@ class Fleet:
     def _carry_out(self, runs: Sequence[WorkspaceRun], changing: int, locks: WorkspaceLocks) -> None:
         """Do what was planned."""
         if changing:
-            self._context.journal.tell(f"{changing} of {len(runs)} workspaces to change")
+            self._journal.tell(f"{changing} of {len(runs)} workspaces to change")
         # Those that go make room for those that come.
         leaving = [run for run in runs if run.item.state == "absent"]
         self._in_parallel(leaving, WorkspaceRun.carry_out)
@@ -230,11 +234,11 @@ class Fleet:
                 work(run)
             except (WorkspacesError, OSError) as error:
                 mark_failed(run.item, error)
-                self._context.journal.tell(f"{run.item.name}: failed: {str(error).splitlines()[0]}")
+                self._journal.tell(f"{run.item.name}: failed: {str(error).splitlines()[0]}")
             else:
                 if run.item.result["changed"] and work is not WorkspaceRun.prepare:
                     action = run.item.result["action"]
-                    self._context.journal.tell(f"{run.item.name}: {action} done in {time.monotonic() - begun:.1f} s")
+                    self._journal.tell(f"{run.item.name}: {action} done in {time.monotonic() - begun:.1f} s")
 
         runs = [run for run in runs if not run.item.failed]
         if not runs:

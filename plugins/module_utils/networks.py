@@ -9,9 +9,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import SHARED_NETWORK, network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import (
+    SHARED_NETWORK,
+    bridge_name,
+    network_name,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 # Locks guard the runs of one state directory, so those of another's know nothing of what is about to be used.
 LABEL_STATE_DIR = "codeopen.state-dir"
+BRIDGE_OPTION = "com.docker.network.bridge.name"
 
 
 class Networks:
@@ -48,9 +53,12 @@ class Networks:
             if name in there:
                 continue
             labels = {LABEL_OWNER: owner, LABEL_STATE_DIR: self._state_dir}
+            options = {BRIDGE_OPTION: bridge_name(self._state_dir, owner)}
             try:
                 with engine_words(f"Creating network {name}"):
-                    self._api.create_network(name, driver="bridge", labels=labels, check_duplicate=True)
+                    self._api.create_network(
+                        name, driver="bridge", options=options, labels=labels, check_duplicate=True
+                    )
             except EngineError as error:
                 if "address pool" in str(error):
                     raise EngineError(

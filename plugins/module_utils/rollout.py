@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
@@ -47,35 +47,39 @@ class RolloutSettings:
     stop_timeout: int
 
 
+@dataclass
+class RolloutContext:
+    """What all rollouts of a run share.
+
+    :ivar stop: set by whoever wants the run to end; each step looks at it.
+    :ivar journal: where states are written down.
+    :ivar news: tells when a container may be healthy.
+    :ivar starts: held while the engine starts a container. One that starts many more at once than its host has CPUs
+        takes longer over all of them.
+    """
+
+    client: DockerClient
+    timeouts: RolloutSettings
+    stop: threading.Event
+    journal: Journal
+    news: ContainerNews
+    starts: threading.Semaphore = field(default_factory=threading.Semaphore)
+
+
 class Rollout:
     """Changes to the containers of one workspace.
 
-    :param stop: set by whoever wants the run to end; each step looks at it.
-    :param journal: where the workspace's states are written down.
-    :param news: tells when a container may be healthy.
     :param gate: checks of the workspace after its health; raises RolloutError.
     """
 
     def __init__(
-        self,
-        client: DockerClient,
-        workspace: str,
-        store: SecretsStore,
-        settings: RolloutSettings,
-        stop: threading.Event,
-        journal: Journal,
-        news: ContainerNews,
-        gate: Callable[[str], None],
+        self, context: RolloutContext, workspace: str, store: SecretsStore, gate: Callable[[str], None]
     ) -> None:
-        self._client = client
-        self._api: Any = client.api
+        self._context = context
+        self._api: Any = context.client.api
         self._workspace = workspace
         self._name = container_name(workspace)
         self._store = store
-        self._settings = settings
-        self._stop = stop
-        self._journal = journal
-        self._news = news
         self._gate = gate
 
     def create(self, spec: ContainerSpec, network: str, start: bool) -> str:
@@ -94,11 +98,11 @@ class Rollout:
         self._check_stop()
         try:
             self._note(states.RESTARTING if restart else states.STARTING, "asked for")
-            with engine_words(f"Starting {self._name}"):
-                if restart:
-                    self._api.restart(container_id, timeout=self._settings.stop_timeout)
-                else:
-                    self._api.start(container_id)
+            if restart:
+                with engine_words(f"Restarting {self._name}"):
+                    self._api.restart(container_id, timeout=self._context.timeouts.stop_timeout)
+            else:
+                self._start_container(container_id)
             self.wait(container_id)
         except Interrupted:
             raise
@@ -122,7 +126,7 @@ class Rollout:
         retrying(
             freeze,
             backoff(5, first=0.2),
-            self._stop.wait,
+            self._context.stop.wait,
             lambda error: "freeze" in str(error),
             lambda error, pause: None,
         )
@@ -156,10 +160,16 @@ class Rollout:
 
     def wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
         """Wait until it is healthy and passes its checks."""
+        context = self._context
         try:
             with engine_words(f"Waiting for {self._name}"):
                 wait_healthy(
-                    self._client, container_id, self._settings.health_timeout, self._stop, self._news, was_paused
+                    context.client,
+                    container_id,
+                    context.timeouts.health_timeout,
+                    context.stop,
+                    context.news,
+                    was_paused,
                 )
                 if checks:
                     self._gate(container_id)
@@ -201,8 +211,7 @@ class Rollout:
             if new_id is None:
                 new_id = self._create(spec, "an update")
             self._note(states.STARTING, "an update")
-            with engine_words(f"Starting {self._name}"):
-                self._api.start(new_id)
+            self._start_container(new_id)
             self.wait(new_id)
         except Interrupted:
             raise
@@ -232,14 +241,13 @@ class Rollout:
             self.remove_container(new_id)
         with engine_words(f"Putting back {self._name}"):
             self._api.rename(old.id, self._name)
-            if was_serving:
-                self._note(states.STARTING, "the update failed: its predecessor is put back")
-                self._api.start(old.id)
-            else:
-                self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
-        if was_serving:
-            # The checks are those of the configuration that failed, which it need not pass.
-            self.wait(old.id, checks=False)
+        if not was_serving:
+            self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
+            return
+        self._note(states.STARTING, "the update failed: its predecessor is put back")
+        self._start_container(old.id)
+        # The checks are those of the configuration that failed, which it need not pass.
+        self.wait(old.id, checks=False)
 
     def restore_previous(self, previous: Container, unproven: Optional[Container]) -> None:
         """Give the previous container its name back, after an interrupted update; it stays as it is, stopped."""
@@ -292,16 +300,20 @@ class Rollout:
         self._note(states.CREATED, cause)
         return container_id
 
+    def _start_container(self, container_id: str) -> None:
+        with self._context.starts, engine_words(f"Starting {self._name}"):
+            self._api.start(container_id)
+
     def _stop_container(self, container_id: str, cause: str) -> None:
         with engine_words(f"Stopping {self._name}"):
-            self._api.stop(container_id, timeout=self._settings.stop_timeout)
+            self._api.stop(container_id, timeout=self._context.timeouts.stop_timeout)
         # One that has failed stays failed, whoever sweeps up after it.
-        if self._journal.state(self._workspace) != states.FAILED:
+        if self._context.journal.state(self._workspace) != states.FAILED:
             self._note(states.STOPPED, cause)
 
     def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
-        self._journal.move(self._workspace, state, cause, details)
+        self._context.journal.move(self._workspace, state, cause, details)
 
     def _check_stop(self) -> None:
-        if self._stop.is_set():
+        if self._context.stop.is_set():
             raise Interrupted("the run was interrupted before it was its turn; the next run goes on.")

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec, Settings, build
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
@@ -27,12 +25,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import run_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO_GPUS, GpuHost
-from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout, RolloutSettings
-
-if TYPE_CHECKING:
-    from docker import DockerClient
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
+    Rollout,
+    RolloutContext,
+    RolloutSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -74,16 +72,14 @@ class Image:
 class Context:
     """What all workspaces of a run share.
 
+    :ivar rollouts: the same for what is done to containers.
     :ivar images: by name, None for those that are not on the host.
     :ivar network_text: the network file as workspaces get it.
     :ivar networks: the engine's networks, ids by name.
     """
 
-    client: DockerClient
+    rollouts: RolloutContext
     settings: FleetSettings
-    stop: threading.Event
-    journal: Journal
-    news: ContainerNews
     images: dict[str, Optional[Image]] = field(default_factory=dict)
     network_text: str = ""
     networks: dict[str, str] = field(default_factory=dict)
@@ -98,17 +94,8 @@ class WorkspaceRun:
         self.item = item
         self._context = context
         self._settings = context.settings
-        self._api: Any = context.client.api
-        self._rollout = Rollout(
-            context.client,
-            item.name,
-            item.store,
-            context.settings.rollout,
-            context.stop,
-            context.journal,
-            context.news,
-            self._gate,
-        )
+        self._api: Any = context.rollouts.client.api
+        self._rollout = Rollout(context.rollouts, item.name, item.store, self._gate)
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
         self._limits: dict[str, Any] = {}
@@ -164,7 +151,7 @@ class WorkspaceRun:
     def _record_found(self) -> None:
         """Write down what became of the workspace since the last run that saw it."""
         found = self.item.observed.current or self.item.observed.previous
-        journal = self._context.journal
+        journal = self._context.rollouts.journal
         recorded = journal.state(self.item.name)
         if found is None:
             state = states.observe("", "none", recorded=recorded)
@@ -247,7 +234,8 @@ class WorkspaceRun:
         return Image(f"(to be built from recipe {recipe[:12]})", recipe)
 
     def _gate(self, container_id: str) -> None:
-        run_checks(self._context.client, container_id, self.item.entry, self.item.ports, self._context.stop)
+        rollouts = self._context.rollouts
+        run_checks(rollouts.client, container_id, self.item.entry, self.item.ports, rollouts.stop)
 
     def _act(self) -> None:
         item, decision, spec, rollout = self.item, self._decision, self._spec, self._rollout

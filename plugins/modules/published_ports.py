@@ -124,15 +124,26 @@ rules:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import INTERFACES
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_run import Wishes, run
-from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import (
+    admissions,
+    check_interfaces,
+    rules,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import (
+    host_has_ipv6,
+    outward_interfaces,
+    userland_proxy_runs,
+)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import INTERFACES, PORTS
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_run import ARGUMENT_SPEC, Place, run
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            **ARGUMENT_SPEC,
+            "interfaces": {"type": "list", "elements": "str", "default": list(INTERFACES)},
             "allow": {
                 "type": "list",
                 "elements": "dict",
@@ -144,18 +155,24 @@ def main() -> None:
                     "protocol": {"type": "str"},
                 },
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "interfaces": {"type": "list", "elements": "str", "default": list(INTERFACES)},
-            "service": {"type": "str", "default": "docker"},
-            "state_dir": {"type": "path", "default": DEFAULT_STATE_DIR},
-            "lock_timeout": {"type": "float", "default": 300},
         },
         supports_check_mode=True,
     )
+    place = dict(module.params)
+    allow, present = place.pop("allow"), place.pop("state") == "present"
+    interfaces = place["interfaces"]
     try:
-        outcome = run(Wishes(**module.params), module.check_mode)
+        admitted = admissions(allow)
+        check_interfaces(interfaces, outward_interfaces() if present else ())
+        entries = {version: rules(admitted, interfaces, version) for version in (4, 6)}
+        outcome = run(PORTS, entries if present else None, Place(**place), module.check_mode)
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
+    if present and host_has_ipv6(interfaces) and userland_proxy_runs():
+        outcome.warnings.append(
+            "The engine's userland proxy lets everybody reach by IPv6 what is published on all addresses, for its "
+            "processes are not behind the engine's filter. Set userland-proxy: false in the engine's configuration."
+        )
     for warning in outcome.warnings:
         module.warn(warning)
     result = {"changed": outcome.changed, "versions": outcome.versions, "rules": outcome.rules}

@@ -27,6 +27,8 @@ PACE = "--interval=60s --start-period=60s --start-interval=300ms"
 FIRST_PORT = 31000
 UNCHANGED_RUNS = 3
 NOTHING = {"ansible.builtin.debug": {"msg": "nothing"}}
+# What Ansible takes to bring any module to its host and to run it.
+EMPTY_MODULE: dict[str, Any] = {"ansible.builtin.ping": {}}
 
 
 def load_helpers() -> Any:

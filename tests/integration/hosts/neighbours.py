@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 
 from host_machine import docker, host_image
 
 # Long enough for a busy machine; only what is refused takes all of it.
 PATIENCE = 5
+_STREET = "codeopen-test-street-"
 
 
 def fetch(busybox, address, port):
@@ -27,7 +29,7 @@ class Client:
 
     @property
     def address(self):
-        return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
+        return address_of(self)
 
     def sh(self, script, **options):
         return docker("exec", self.name, "sh", "-c", script, **options)
@@ -36,13 +38,36 @@ class Client:
         return self.sh(fetch("busybox", address, port), check=False) == "hello"
 
 
+def address_of(machine):
+    """The address at which neighbours find a host or a client."""
+    networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", machine.name))
+    (address,) = [network["IPAddress"] for name, network in networks.items() if name.startswith(_STREET)]
+    return address
+
+
 @contextlib.contextmanager
-def client():
-    """A machine that stays for a while, and serves a page itself."""
+def street(host):
+    """The name of a network on which a host has neighbours; on the engine's default one they may not reach it.
+
+    It is the host's interface eth1.
+    """
+    name = f"{_STREET}{secrets.token_hex(4)}"
+    docker("network", "create", name)
+    try:
+        docker("network", "connect", name, host.name)
+        yield name
+        docker("network", "disconnect", name, host.name)
+    finally:
+        docker("network", "rm", name, check=False)
+
+
+@contextlib.contextmanager
+def client(street):
+    """A machine on a street that stays for a while, and serves a page itself."""
     name = f"codeopen-test-{secrets.token_hex(4)}"
     try:
         docker(
-            *("run", "--detach", "--init", "--name", name, "--cap-add", "NET_ADMIN"),
+            *("run", "--detach", "--init", "--name", name, "--network", street, "--cap-add", "NET_ADMIN"),
             *("--sysctl", "net.ipv6.conf.all.disable_ipv6=0", host_image("bookworm")),
             *(
                 "sh",

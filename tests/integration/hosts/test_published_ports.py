@@ -12,7 +12,7 @@ import time
 
 import pytest
 from host_machine import docker, inventory_of
-from neighbours import client, fetch
+from neighbours import address_of, client, fetch, street
 
 pytestmark = pytest.mark.engine
 
@@ -32,21 +32,24 @@ def until(condition):
 
 
 @pytest.fixture(scope="module")
-def friend():
+def neighbourhood(host):
+    """The network where the host is reached."""
+    with street(host) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def friend(neighbourhood):
     """A client that lists name."""
-    with client() as machine:
+    with client(neighbourhood) as machine:
         yield machine
 
 
 @pytest.fixture(scope="module")
-def stranger():
+def stranger(neighbourhood):
     """A client that they do not."""
-    with client() as machine:
+    with client(neighbourhood) as machine:
         yield machine
-
-
-def address_of(host):
-    return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", host.name)
 
 
 def web_address(host, name="web"):
@@ -64,7 +67,7 @@ def filters(host):
 
 
 @pytest.fixture(scope="module")
-def shop(host):
+def shop(host, neighbourhood):
     """The host with a container that publishes a port on all addresses, and another beside it."""
     host.sh("docker image inspect counter >/dev/null 2>&1 || tar -C / -c bin/busybox | docker import - counter")
     host.sh("docker network create shop")
@@ -255,7 +258,7 @@ def test_the_same_by_ipv6(shop, friend, stranger):
     assert not result["failed"], result
     addresses = {friend: "fd00:aa::2", stranger: "fd00:aa::3"}
     try:
-        host.sh("echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 address replace fd00:aa::1/64 dev eth0 nodad")
+        host.sh("echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6; ip -6 address replace fd00:aa::1/64 dev eth1 nodad")
         for machine, address in addresses.items():
             machine.sh(f"ip -6 address replace {address}/64 dev eth0 nodad")
         host.sh("docker network create --ipv6 --subnet fd00:bb::/64 six")
@@ -272,7 +275,7 @@ def test_the_same_by_ipv6(shop, friend, stranger):
         host.sh("docker rm --force web6; docker network rm six", check=False)
         host.module("published_ports", state="absent")
         host.module("daemon_config", absent=["experimental", "ip6tables"], apply="restart")
-        host.sh("ip -6 address del fd00:aa::1/64 dev eth0", check=False)
+        host.sh("ip -6 address del fd00:aa::1/64 dev eth1", check=False)
 
 
 def test_mistakes_are_told_all_at_once_and_nothing_is_touched(guarded):
@@ -357,24 +360,25 @@ def test_the_role_does_it_and_leaves_it_alone_where_it_is_not_asked(playbook, tm
     assert stranger.reaches(address)
 
 
-def test_the_hosts_start_brings_it_back_before_the_engine(debian13, friend, stranger):
+def test_the_hosts_start_brings_it_back_before_the_engine(debian13):
     host = debian13
     host.sh("docker image inspect counter >/dev/null 2>&1 || tar -C / -c bin/busybox | docker import - counter")
-    web(host, "after", "--restart unless-stopped --publish 0.0.0.0:8088:80")
-    try:
-        host.module("published_ports", allow=[{"from": friend.address}])
-        docker("restart", host.name)
-        until(lambda: host.sh("systemctl is-active docker", check=False) == "active")
-        assert "status=0" in host.sh("systemctl show docker --property ExecStartPre")
-        until(lambda: friend.reaches(address_of(host), 8088))
-        assert not stranger.reaches(address_of(host), 8088)
-        assert not host.module("published_ports", allow=[{"from": friend.address}])["changed"]
+    with street(host) as name, client(name) as friend, client(name) as stranger:
+        web(host, "after", "--restart unless-stopped --publish 0.0.0.0:8088:80")
+        try:
+            host.module("published_ports", allow=[{"from": friend.address}])
+            docker("restart", host.name)
+            until(lambda: host.sh("systemctl is-active docker", check=False) == "active")
+            assert "status=0" in host.sh("systemctl show docker --property ExecStartPre")
+            until(lambda: friend.reaches(address_of(host), 8088))
+            assert not stranger.reaches(address_of(host), 8088)
+            assert not host.module("published_ports", allow=[{"from": friend.address}])["changed"]
 
-        # Taken away without a word to systemd, which still knows the drop-in: the engine starts all the same.
-        host.module("published_ports", state="absent")
-        host.sh("systemctl restart docker")
-        assert host.sh("systemctl is-active docker") == "active"
-        until(lambda: stranger.reaches(address_of(host), 8088))
-    finally:
-        host.sh("docker rm --force after")
-        host.module("published_ports", state="absent")
+            # Taken away without a word to systemd, which still knows the drop-in: the engine starts all the same.
+            host.module("published_ports", state="absent")
+            host.sh("systemctl restart docker")
+            assert host.sh("systemctl is-active docker") == "active"
+            until(lambda: stranger.reaches(address_of(host), 8088))
+        finally:
+            host.sh("docker rm --force after")
+            host.module("published_ports", state="absent")

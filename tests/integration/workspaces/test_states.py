@@ -9,9 +9,11 @@ import json
 import socket
 import stat
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import bridge_name
 
 if TYPE_CHECKING:
     from .conftest import Host
@@ -322,6 +324,11 @@ def test_owners_have_networks_of_their_own(host: Host) -> None:
         where = (host.container(name) or {})["NetworkSettings"]["Networks"][f"codeopen-owner-{owners[name]}"]
         return container.exec_run(f"nc -w 2 {where['IPAddress']} 4096 -e true").exit_code == 0
 
+    network = host.client.api.inspect_network(f"codeopen-owner-{owners['one']}")
+    # What the host's filter knows it by.
+    bridge = bridge_name(str(host.state_dir), owners["one"])
+    assert network["Options"] == {"com.docker.network.bridge.name": bridge}
+    assert Path("/sys/class/net", bridge).exists()
     assert reaches("two")
     assert not reaches("three")
     assert container.exec_run(f"nslookup {host.name('two')} 127.0.0.11").exit_code == 0

@@ -9,13 +9,13 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import admissions
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import admissions, rules
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_boot import boot_script
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import (
     host_has_ipv6,
     outward_interfaces,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import CHAIN, INTERFACES, rules
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import INTERFACES, PORTS
 
 
 @pytest.fixture
@@ -73,16 +73,16 @@ def test_the_script_of_the_hosts_start_loads_the_chain_and_leads_to_it(tmp_path)
         (tmp_path / name).write_text(STAND_IN_IPTABLES)
         (tmp_path / name).chmod(0o755)
     chain = rules(admissions([{"from": "10.0.0.0/8"}]), INTERFACES, 4)
-    (tmp_path / "boot.sh").write_text(boot_script({4: chain}))
+    (tmp_path / "boot.sh").write_text(boot_script(PORTS, {4: chain}))
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
     subprocess.run(["sh", str(tmp_path / "boot.sh")], env=environment, check=True)
     assert (tmp_path / "calls").read_text().splitlines() == [
         "iptables-restore --noflush --wait",
         "*filter",
-        f":{CHAIN} - [0:0]",
-        *(rule.render() for rule in chain),
+        f":{PORTS.chain} - [0:0]",
+        *(rule.render(PORTS.chain) for rule in chain),
         "COMMIT",
         "iptables --wait -N DOCKER-USER",
-        f"iptables --wait -C DOCKER-USER -j {CHAIN}",
-        f"iptables --wait -I DOCKER-USER -j {CHAIN}",
+        f"iptables --wait -C DOCKER-USER -j {PORTS.chain}",
+        f"iptables --wait -I DOCKER-USER -j {PORTS.chain}",
     ]

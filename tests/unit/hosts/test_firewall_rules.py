@@ -8,24 +8,27 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils import firewall_metadata
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_allow import (
     PROTOCOLS,
     admissions,
+    rules,
     stands_for,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import (
-    CHAIN,
     INTERFACES,
-    JUMP,
+    METADATA,
+    PORTS,
     parse,
     read,
-    rules,
     script,
     wanted,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import bridge_name
 from hypothesis import given
 from hypothesis import strategies as st
 
+CHAIN, JUMP = PORTS.chain, PORTS.jump
 ENGINE = """\
 -P INPUT ACCEPT
 -P FORWARD DROP
@@ -47,8 +50,8 @@ def addresses(version):
     )
 
 
-PORTS = st.integers(1, 65535) | st.sampled_from([1, 80, 8000, 8050, 8100, 65535])
-RANGES = PORTS.map(str) | st.tuples(PORTS, PORTS).map(lambda pair: f"{min(pair)}-{max(pair)}")
+NUMBERS = st.integers(1, 65535) | st.sampled_from([1, 80, 8000, 8050, 8100, 65535])
+RANGES = NUMBERS.map(str) | st.tuples(NUMBERS, NUMBERS).map(lambda pair: f"{min(pair)}-{max(pair)}")
 
 
 @st.composite
@@ -72,7 +75,7 @@ def packets(draw):
     return {
         "version": version,
         "source": draw(addresses(version)),
-        "port": draw(PORTS),
+        "port": draw(NUMBERS),
         "protocol": draw(st.sampled_from(PROTOCOLS)),
         "comes_by": draw(st.sampled_from(["eth0", "docker0", "br-0123456789ab"])),
         "goes_by": draw(st.sampled_from(["eth0", "docker0", "br-0123456789ab", "shop0"])),
@@ -86,9 +89,11 @@ def meets(rule, packet):
     first, _colon, last = rule.ports.partition(":")
     return (
         (not rule.source or packet["source"] in ipaddress.ip_network(rule.source))
+        and (not rule.destination or packet["destination"] in ipaddress.ip_network(rule.destination))
         and (not rule.comes_by or stands_for(rule.comes_by, packet["comes_by"]))
         and (not rule.goes_by or stands_for(rule.goes_by, packet["goes_by"]))
         and (not rule.protocol or rule.protocol == packet["protocol"])
+        and (not rule.port or packet["port"] == int(rule.port))
         and (not rule.state or rule.state in packet["states"])
         and (not rule.ports or int(first) <= packet["port"] <= int(last or first))
         and (not rule.direction or rule.direction == packet["direction"])
@@ -126,7 +131,7 @@ def test_what_passes_is_what_the_list_says(allow, packet):
 @given(allow=LISTS, version=st.sampled_from([4, 6]))
 def test_a_rule_that_is_printed_is_read_as_itself(allow, version):
     for rule in rules(admissions(allow), INTERFACES, version):
-        assert parse(rule.render()) == rule
+        assert parse(rule.render(CHAIN), CHAIN) == rule
 
 
 @given(allow=LISTS, shuffle=st.randoms())
@@ -170,14 +175,14 @@ class Kernel:
                 self.lines.remove(f"-N {chain}")
 
 
-def bring(kernel, entries):
+def bring(kernel, entries, guard=PORTS):
     """One run: whether it changed something."""
-    before = read(kernel.listing())
+    before = read(kernel.listing(), guard)
     after = wanted(before, entries)
     if after is not before:
         kernel.restore(script(before, after))
         # What the difference shows is what is there.
-        assert read(kernel.listing()).text() == after.text()
+        assert read(kernel.listing(), guard).text() == after.text()
     return after is not before
 
 
@@ -187,7 +192,7 @@ def test_runs_end_with_the_last_list_and_leave_no_trace_when_taken_away(first, s
     for allow in (first, second):
         chain = rules(admissions(allow), INTERFACES, version)
         bring(kernel, chain)
-        assert [parse(line) for line in read(kernel.listing()).ours] == chain
+        assert [parse(line, CHAIN) for line in read(kernel.listing(), PORTS).ours] == chain
         assert not bring(kernel, chain)
     assert bring(kernel, None)
     assert not bring(kernel, None)
@@ -220,10 +225,10 @@ def test_what_somebody_changed_by_hand_is_put_right(meddled):
     chain = rules(admissions([{"from": "10.0.0.0/8"}]), INTERFACES, 4)
     kernel = Kernel(ENGINE)
     bring(kernel, chain)
-    right = read(kernel.listing())
+    right = read(kernel.listing(), PORTS)
     kernel.lines = meddled(kernel.lines)
     assert bring(kernel, chain)
-    now = read(kernel.listing())
+    now = read(kernel.listing(), PORTS)
     assert now.ours == right.ours
     assert now.user[0] == JUMP
     assert now.user.count(JUMP) == 1
@@ -243,7 +248,91 @@ def test_the_engines_chain_is_made_where_it_has_none_and_goes_with_ours():
     bare = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n"
     kernel = Kernel(bare)
     assert bring(kernel, rules([], INTERFACES, 6))
-    assert not read(kernel.listing()).used
+    assert not read(kernel.listing(), PORTS).used
     assert JUMP in kernel.listing()
     assert bring(kernel, None)
     assert kernel.listing() == bare
+
+
+OWNERS = st.lists(st.sampled_from(["alice", "bob", "carol"]), max_size=3)
+SERVICES = [ipaddress.ip_address(address) for address in firewall_metadata.ADDRESSES]
+
+
+def metadata_rules(owners, version):
+    bridges = firewall_metadata.bridges_of(owners, "/var/lib/codeopen")
+    return firewall_metadata.rules(firewall_metadata.ADDRESSES, firewall_metadata.INTERFACES, bridges, version)
+
+
+@st.composite
+def questions(draw):
+    """A packet from somewhere on the host to somewhere."""
+    bridge = st.sampled_from(["alice", "bob"]).map(lambda owner: bridge_name("/var/lib/codeopen", owner))
+    return {
+        "destination": draw(st.sampled_from(SERVICES) | addresses(4) | addresses(6)),
+        "comes_by": draw(st.sampled_from(["eth0", "virbr0", "docker0", "docker_gwbridge", "br-0123456789ab"]) | bridge),
+        "protocol": draw(st.sampled_from(PROTOCOLS)),
+        "port": draw(st.sampled_from([53, 80, 443, 8080])),
+        "source": None,
+        "goes_by": "eth0",
+        "direction": "ORIGINAL",
+        "states": set(),
+    }
+
+
+@given(owners=OWNERS, packet=questions())
+def test_metadata_services_are_refused_to_workspaces_but_those_of_named_owners(owners, packet):
+    chain = metadata_rules(owners, packet["destination"].version)
+    to_service = packet["destination"] in SERVICES and packet["protocol"] == "tcp" and packet["port"] != 53
+    by_workspace = packet["comes_by"] not in ("eth0", "virbr0", "docker0", "br-0123456789ab")
+    allowed = packet["comes_by"] in firewall_metadata.bridges_of(owners, "/var/lib/codeopen")
+    assert passes(chain, packet) == (not to_service or not by_workspace or allowed)
+
+
+@given(owners=OWNERS, version=st.sampled_from([4, 6]))
+def test_a_metadata_rule_that_is_printed_is_read_as_itself(owners, version):
+    for rule in metadata_rules(owners, version):
+        assert parse(rule.render(METADATA.chain), METADATA.chain) == rule
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from([PORTS, METADATA]), st.booleans()), max_size=6),
+    version=st.sampled_from([4, 6]),
+)
+def test_both_guards_come_and_go_without_disturbing_each_other(steps, version):
+    kernel, entries = (
+        Kernel(ENGINE),
+        {PORTS: rules([], INTERFACES, version), METADATA: metadata_rules(["bob"], version)},
+    )
+    there = set()
+    for guard, stays in steps:
+        bring(kernel, entries[guard] if stays else None, guard)
+        there = there | {guard} if stays else there - {guard}
+        for other in there:
+            assert not bring(kernel, entries[other], other), "the other guard would change it back"
+            assert read(kernel.listing(), other).user.index(other.jump) < len(there)
+    for guard in (PORTS, METADATA):
+        bring(kernel, None, guard)
+    assert kernel.listing() == ENGINE
+
+
+def test_a_rule_of_others_before_both_guards_is_put_after_them():
+    kernel = Kernel(ENGINE)
+    for guard, entries in ((PORTS, rules([], INTERFACES, 4)), (METADATA, metadata_rules([], 4))):
+        bring(kernel, entries, guard)
+    kernel.restore("*filter\n-I DOCKER-USER 1 -j ACCEPT\nCOMMIT\n")
+    for guard, entries in ((PORTS, rules([], INTERFACES, 4)), (METADATA, metadata_rules([], 4))):
+        assert bring(kernel, entries, guard)
+    assert set(read(kernel.listing(), PORTS).user[:2]) == {PORTS.jump, METADATA.jump}
+
+
+def test_mistakes_about_metadata_services_are_told_together():
+    with pytest.raises(firewall_metadata.MetadataError) as error:
+        firewall_metadata.check(["169.254.169.254", "metadata.google"], ["br-+", "a bridge"], ["alice", "Bob"])
+    assert str(error.value).splitlines() == [
+        "3 mistakes in which containers reach metadata services:",
+        "- addresses has 'metadata.google', expected the address of a metadata service, such as 169.254.169.254",
+        "- interfaces has 'a bridge', expected the name of a bridge, such as docker0, or how names begin, such as br-+",
+        "- allow has 'Bob', expected the owner of workspaces: lower-case letters, digits and single hyphens between them",
+    ]
+    with pytest.raises(firewall_metadata.MetadataError, match="addresses is empty"):
+        firewall_metadata.check([], ["docker0"], [])

@@ -1,0 +1,26 @@
+# Copyright: codeopen.workspaces maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of networks and of the host's interfaces that stand for them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+SHARED_NETWORK = "codeopen-workspaces"
+# How the bridges of our networks begin. Those that the engine names are "br-" and hex digits.
+BRIDGES = "br-co-"
+
+
+def network_name(owner: str) -> str:
+    """The engine's network of an owner's workspaces."""
+    return f"codeopen-owner-{owner}" if owner else SHARED_NETWORK
+
+
+def bridge_name(state_dir: str, owner: str) -> str:
+    """The host's interface for an owner's network, within the 15 letters of the kernel.
+
+    It is known before the network is made, and stays when that is made anew, so rules of the host's filter can name
+    it. Engines that share a host's interfaces have state directories of their own.
+    """
+    return f"{BRIDGES}{hashlib.sha256(f'{state_dir} {network_name(owner)}'.encode()).hexdigest()[:9]}"
