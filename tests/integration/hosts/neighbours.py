@@ -38,19 +38,24 @@ class Client:
         return self.sh(fetch("busybox", address, port), check=False) == "hello"
 
 
-def address_of(machine):
-    """The address at which neighbours find a host or a client."""
+def address_of(machine, street=_STREET):
+    """The address at which neighbours find a host or a client.
+
+    :param street: on which; needed where there are several.
+    """
     networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", machine.name))
-    (address,) = [network["IPAddress"] for name, network in networks.items() if name.startswith(_STREET)]
+    (address,) = [network["IPAddress"] for name, network in networks.items() if name.startswith(street)]
     return address
+
+
+def interface_of(host):
+    """The host's interface on its street."""
+    return host.sh(f"ip -o -4 address | grep -F ' {address_of(host)}/' | cut -d ' ' -f 2")
 
 
 @contextlib.contextmanager
 def street(host):
-    """The name of a network on which a host has neighbours; on the engine's default one they may not reach it.
-
-    It is the host's interface eth1.
-    """
+    """The name of a network on which a host has neighbours; on the engine's default one they may not reach it."""
     name = f"{_STREET}{secrets.token_hex(4)}"
     docker("network", "create", name)
     try:

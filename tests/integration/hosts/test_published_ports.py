@@ -12,7 +12,7 @@ import time
 
 import pytest
 from host_machine import docker, inventory_of
-from neighbours import address_of, client, fetch, street
+from neighbours import address_of, client, fetch, interface_of, street
 
 pytestmark = pytest.mark.engine
 
@@ -257,8 +257,11 @@ def test_the_same_by_ipv6(shop, friend, stranger):
     result = host.module("daemon_config", config={"experimental": True, "ip6tables": True}, apply="restart")
     assert not result["failed"], result
     addresses = {friend: "fd00:aa::2", stranger: "fd00:aa::3"}
+    card = interface_of(host)
     try:
-        host.sh("echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6; ip -6 address replace fd00:aa::1/64 dev eth1 nodad")
+        host.sh(
+            f"echo 0 >/proc/sys/net/ipv6/conf/{card}/disable_ipv6; ip -6 address replace fd00:aa::1/64 dev {card} nodad"
+        )
         for machine, address in addresses.items():
             machine.sh(f"ip -6 address replace {address}/64 dev eth0 nodad")
         host.sh("docker network create --ipv6 --subnet fd00:bb::/64 six")
@@ -275,7 +278,7 @@ def test_the_same_by_ipv6(shop, friend, stranger):
         host.sh("docker rm --force web6; docker network rm six", check=False)
         host.module("published_ports", state="absent")
         host.module("daemon_config", absent=["experimental", "ip6tables"], apply="restart")
-        host.sh("ip -6 address del fd00:aa::1/64 dev eth1", check=False)
+        host.sh(f"ip -6 address del fd00:aa::1/64 dev {card}", check=False)
 
 
 def test_mistakes_are_told_all_at_once_and_nothing_is_touched(guarded):
@@ -344,10 +347,12 @@ def test_the_role_does_it_and_leaves_it_alone_where_it_is_not_asked(playbook, tm
     inventory = inventory_of([host], tmp_path)
 
     def engine(*arguments, **variables):
-        done = playbook("engine", *arguments, variables={"engine_configure": "never", **variables}, inventory=inventory)
+        others = {"engine_configure": "never", "engine_metadata_services": "allowed"}
+        done = playbook("engine", *arguments, variables={**others, **variables}, inventory=inventory)
         assert done.status == 0, done.output
         return done.count("changed", host.name)
 
+    engine()
     allow = [{"from": friend.address, "ports": [8080, "9000-9100"]}]
     assert engine("--check", engine_ports_allow=allow) == 1
     assert stranger.reaches(address)
@@ -370,15 +375,15 @@ def test_the_hosts_start_brings_it_back_before_the_engine(debian13):
             docker("restart", host.name)
             until(lambda: host.sh("systemctl is-active docker", check=False) == "active")
             assert "status=0" in host.sh("systemctl show docker --property ExecStartPre")
-            until(lambda: friend.reaches(address_of(host), 8088))
-            assert not stranger.reaches(address_of(host), 8088)
+            until(lambda: friend.reaches(address_of(host, name), 8088))
+            assert not stranger.reaches(address_of(host, name), 8088)
             assert not host.module("published_ports", allow=[{"from": friend.address}])["changed"]
 
             # Taken away without a word to systemd, which still knows the drop-in: the engine starts all the same.
             host.module("published_ports", state="absent")
             host.sh("systemctl restart docker")
             assert host.sh("systemctl is-active docker") == "active"
-            until(lambda: stranger.reaches(address_of(host), 8088))
+            until(lambda: stranger.reaches(address_of(host, name), 8088))
         finally:
             host.sh("docker rm --force after")
             host.module("published_ports", state="absent")
