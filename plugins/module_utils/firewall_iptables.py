@@ -26,6 +26,10 @@ _ALL_ADDRESSES = "00000000"
 _ALL_ADDRESSES_6 = "0" * 32
 
 
+class NoFilter(WorkspacesError):
+    """The engine does not filter on this host by iptables."""
+
+
 class Filter:
     """The table ``filter`` of one version of the internet protocol.
 
@@ -60,7 +64,7 @@ class Filter:
     def _run(self, command: Sequence[str], text: str = "") -> str:
         program = self._path(command[0])
         if program is None:
-            raise WorkspacesError(
+            raise NoFilter(
                 f"The program {command[0]} is missing. The engine filters by it; install the package iptables."
             )
         try:

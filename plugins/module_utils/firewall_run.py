@@ -21,7 +21,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_boot 
     drop_in_path,
     script_path,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import Filter, host_has_ipv6
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import (
+    Filter,
+    NoFilter,
+    host_has_ipv6,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_rules import (
     USER_CHAIN,
     Guard,
@@ -76,7 +80,8 @@ def run(guard: Guard, entries: Optional[Mapping[int, Sequence[Rule]]], place: Pl
 
     :param entries: the chain's rules by version of the internet protocol; None where everything of it is to go.
     :param check_mode: only tell what would change.
-    :raises WorkspacesError: the filter cannot be used, or refused a change.
+    :raises NoFilter: the engine does not filter here.
+    :raises WorkspacesError: the filter refused a change, or the lock was not to be had.
     """
     # Check mode leaves nothing behind, not even the file of the lock.
     lock = host_lock(f"{place.state_dir}/{_LOCK}", guard.module, place.lock_timeout)
@@ -124,7 +129,7 @@ class _Run:
             return {}
         tables = {4: read(Filter(4).listing(), self.guard)}
         if self.entries is not None and not tables[4].used:
-            raise WorkspacesError(
+            raise NoFilter(
                 f"No forwarded packet comes by the chain {USER_CHAIN}, which the engine makes when it starts: it does "
                 "not run, or its configuration has iptables: false or a firewall-backend other than iptables. "
                 f"Nothing keeps {self.guard.keeps}; all was left as it is. Where that is as it should be, give the "

@@ -60,6 +60,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  required:
+    description:
+      - Whether it is an error that the engine does not filter by iptables on this host, as one without root or in a
+        virtual machine. Otherwise the module warns and changes nothing.
+    type: bool
+    default: true
   interfaces:
     description:
       - Bridges whose containers do not reach the services. A C(+) at the end stands for any ending.
@@ -116,6 +122,7 @@ rules:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_iptables import NoFilter
 from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_metadata import (
     ADDRESSES,
     INTERFACES,
@@ -134,19 +141,24 @@ def main() -> None:
             **ARGUMENT_SPEC,
             "interfaces": {"type": "list", "elements": "str", "default": list(INTERFACES)},
             "allow": {"type": "list", "elements": "str", "default": []},
+            "required": {"type": "bool", "default": True},
             "addresses": {"type": "list", "elements": "str", "default": list(ADDRESSES)},
         },
         supports_check_mode=True,
     )
     place = dict(module.params)
     owners, addresses, present = place.pop("allow"), place.pop("addresses"), place.pop("state") == "present"
+    required = place.pop("required")
     try:
         check(addresses, place["interfaces"], owners)
         bridges = bridges_of(owners, place["state_dir"])
         entries = {version: rules(addresses, place["interfaces"], bridges, version) for version in (4, 6)}
         outcome = run(METADATA, entries if present else None, Place(**place), module.check_mode)
     except WorkspacesError as error:
-        module.fail_json(msg=str(error))
+        if required or not isinstance(error, NoFilter):
+            module.fail_json(msg=str(error))
+        module.warn(f"Workspaces reach the cloud's metadata services, if this host is in a cloud. {error}")
+        module.exit_json(changed=False, versions=[], rules=[])
     for warning in outcome.warnings:
         module.warn(warning)
     result = {"changed": outcome.changed, "versions": outcome.versions, "rules": outcome.rules}

@@ -150,8 +150,11 @@ def test_an_engine_that_does_not_filter_is_named(cloud):
 def test_the_role_does_it_unless_told_otherwise(playbook, tmp_path, cloud):
     host, inventory = cloud, inventory_of([cloud], tmp_path)
 
+    def run(*arguments, **variables):
+        return playbook("engine", *arguments, variables={"engine_configure": "never", **variables}, inventory=inventory)
+
     def engine(*arguments, **variables):
-        done = playbook("engine", *arguments, variables={"engine_configure": "never", **variables}, inventory=inventory)
+        done = run(*arguments, **variables)
         assert done.status == 0, done.output
         return done.count("changed", host.name)
 
@@ -164,3 +167,14 @@ def test_the_role_does_it_unless_told_otherwise(playbook, tmp_path, cloud):
     assert not reaches(host, "bob")
     assert engine(engine_metadata_services="allowed") == 1
     assert reaches(host, "bob")
+
+    # Where the engine does not filter, as without root.
+    host.sh("iptables -D FORWARD -j DOCKER-USER")
+    try:
+        said = run()
+        assert said.status == 0, said.output
+        assert "Workspaces reach the cloud's metadata services" in " ".join(said.output.split())
+        assert run(engine_metadata_services="refused").status != 0
+        assert run(engine_metadata_allow=["Bob"]).status != 0, "mistakes are mistakes all the same"
+    finally:
+        host.sh("iptables -I FORWARD -j DOCKER-USER")
