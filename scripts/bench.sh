@@ -3,5 +3,6 @@
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "$0")/environment.sh"
-scripts/compose.sh
+scripts/test-packages.sh
+scripts/engine.sh
 exec python tests/bench/run.py "$@"

@@ -32,6 +32,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.heartbeat impo
 RUNNING = "running"
 HEARTBEAT = "heartbeat"
 RESULT = "result"
+# A named pipe that the run has open for writing until its last moment, so that who reads it sees the end at once.
+OPEN = "open"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,6 +59,10 @@ class DetachedRun:
             if self._answer is None or self._folder:
                 return
             self._folder = tempfile.mkdtemp(prefix="codeopen-run-")
+            pipe = os.path.join(self._folder, OPEN)
+            os.mkfifo(pipe, 0o600)
+            # For reading, too, or it would wait here for a reader.
+            os.open(pipe, os.O_RDWR | os.O_CLOEXEC)
             heartbeat = os.path.join(self._folder, HEARTBEAT)
             with open(heartbeat, "x", encoding="utf-8"):
                 self._heartbeat = Heartbeat(heartbeat)

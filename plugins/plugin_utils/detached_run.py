@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import Any
 
-from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import END_MARK, OUTPUT_PREFIX
-from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import HEARTBEAT, RESULT, RUNNING
+from ansible_collections.codeopen.workspaces.plugins.module_utils.detached_run import (
+    HEARTBEAT,
+    OPEN,
+    RESULT,
+    RUNNING,
+)
 
 display = Display()
 
-# A look waits on the host for the run's end, in steps of so many seconds, before it says what there is by then. The
-# first looks wait less: many runs are short. Each look is a command that Ansible has to bring to the host.
-STEP = 0.2
-STEPS = 5
-QUICK_LOOKS = 5
-# What the host says of a run.
-ENDED, GONE = "ended", "gone"
+# Seconds that a look waits on the host for the run's end before it says what there is by then. Each look is a command
+# that Ansible has to bring to the host.
+LOOK = 1
+# What the host says of a run, and how often it may say none of that, one look after the other.
+ENDED, GONE, RUNS = "ended", "gone", "runs"
+PATIENCE = 5
 
 
 def follow(action: ActionBase, answer: dict[str, Any], log_path: str, task_vars: Any) -> dict[str, Any]:
@@ -37,64 +41,78 @@ def follow(action: ActionBase, answer: dict[str, Any], log_path: str, task_vars:
     run = answer.pop(RUNNING)
     tail = _Tail(action, log_path, run)
     host = str((task_vars or {}).get("inventory_hostname", ""))
-    looks = gone = 0
+    gone = mute = 0
     while True:
-        state, lines = tail.look(1 if looks < QUICK_LOOKS else STEPS)
+        state, result, lines = tail.look()
         for line in lines:
             if line != END_MARK and not line.startswith(OUTPUT_PREFIX) and not action._task.no_log:
                 display.display(f"[{host}] {line}")
         if state == ENDED:
-            return {**answer, **tail.result()}
+            return {**answer, **json.loads(result)}
         # One that ends just now is there no more, and its result is, a moment later.
         gone = gone + 1 if state == GONE else 0
         if gone > 1:
             tail.forget()
-            return {
-                **answer,
-                "failed": True,
-                "msg": f"The run was killed. The next run goes on from there; its log is {log_path} on the host.",
-            }
-        looks += 1
+            return _failed(answer, f"The run was killed. The next run goes on from there; its log is {log_path}")
+        mute = mute + 1 if state not in (GONE, RUNS) else 0
+        if mute > PATIENCE:
+            why = f"The host does not say how the run goes: {tail.complaint or 'no answer'}"
+            return _failed(answer, f"{why}\nA run that nobody asks for ends by itself; its log is {log_path}")
+        if mute:
+            time.sleep(LOOK)
+
+
+def _failed(answer: dict[str, Any], message: str) -> dict[str, Any]:
+    return {**answer, "failed": True, "msg": f"{message} on the host."}
 
 
 class _Tail:
-    """Reads what a log on the host gained, and shows the run that somebody still reads."""
+    """Reads what a log on the host gained, and shows the run that somebody still reads.
+
+    :ivar complaint: what the last look wrote to its standard error.
+    """
 
     def __init__(self, action: ActionBase, log_path: str, run: dict[str, Any]) -> None:
         self._action = action
         self._log = shlex.quote(log_path)
         self._folder = shlex.quote(run["folder"])
-        self._offset = 0
+        self._seen = 0
+        self.complaint = ""
         pid, started = int(run["pid"]), int(run["started"])
         # Its number alone may be another's by now, so its start counts, the 22nd field; a zombie has ended.
         alive = f"grep -Eqs '^{pid} .*\\) [^ZX] (-?[0-9]+ ){{18}}{started} ' /proc/{pid}/stat"
         self._ask = (
-            f"while test $n -gt 0 && ! test -e {self._folder}/{RESULT}; do sleep {STEP}; n=$((n - 1)); done; "
             # -c: the run removes the file when it ends, and it must stay removed.
             f"touch -c {self._folder}/{HEARTBEAT}; "
-            f"if test -e {self._folder}/{RESULT}; then echo {ENDED}; elif {alive}; then echo runs; else echo {GONE}; fi"
+            f"if test -e {self._folder}/{RESULT}; then "
+            f"echo {ENDED}; cat {self._folder}/{RESULT}; rm -rf {self._folder}; "
+            f"elif {alive}; then echo {RUNS}; else echo {GONE}; fi; echo"
         )
 
-    def look(self, steps: int) -> tuple[str, list[str]]:
-        """Give what the host says of the run, and the log's whole lines since the last look.
+    def look(self) -> tuple[str, str, list[str]]:
+        """Give what the host says of the run, its result, and the log's whole lines since the last look.
 
-        :param steps: how long it waits for the end.
+        Nothing of a run that has ended stays on the host but its log.
         """
-        # The log is read last, so that nothing of it is missing where the run has ended.
-        text = self._run(f"n={steps}; {self._ask}; tail -c +{self._offset + 1} {self._log} 2>/dev/null || true")
+        # What reads the pipe ends when the run does, however that ends. The log is read last, so that nothing of it is
+        # missing where the run has ended. Its lines are counted, not its bytes: a terminal, which SSH may have made,
+        # turns each line's end into two.
+        text = self._run(
+            f"timeout {LOOK} cat {self._folder}/{OPEN} >/dev/null 2>&1; {self._ask}; "
+            f"tail -n +{self._seen + 1} {self._log} 2>/dev/null || true"
+        )
         state, _newline, text = text.partition("\n")
-        whole, newline, _rest = text.rpartition("\n")
-        self._offset += len(to_bytes(whole + newline, errors="surrogate_or_strict"))
-        return state.strip(), whole.splitlines()
-
-    def result(self) -> dict[str, Any]:
-        """Fetch the result, of which nothing stays on the host."""
-        result: dict[str, Any] = json.loads(self._run(f"cat {self._folder}/{RESULT}; rm -rf {self._folder}"))
-        return result
+        result, _newline, text = text.partition("\n")
+        # The last one is empty, or not whole yet.
+        lines = text.split("\n")[:-1]
+        self._seen += len(lines)
+        return state.strip(), result, [line.rstrip("\r") for line in lines]
 
     def forget(self) -> None:
         """Leave nothing of the run on the host but its log."""
         self._run(f"rm -rf {self._folder}")
 
     def _run(self, command: str) -> str:
-        return str(self._action._low_level_execute_command(command, sudoable=True).get("stdout", ""))
+        done = self._action._low_level_execute_command(command, sudoable=True)
+        self.complaint = str(done.get("stderr", "")).strip()
+        return str(done.get("stdout", ""))

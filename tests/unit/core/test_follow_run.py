@@ -28,13 +28,15 @@ from ansible_collections.codeopen.workspaces.plugins.plugin_utils import detache
 class Action:
     """Stands in for the action: runs what it is told in a shell of this machine."""
 
-    def __init__(self, no_log: bool = False) -> None:
+    def __init__(self, no_log: bool = False, line_end: str = "\n") -> None:
         self._task = SimpleNamespace(no_log=no_log)
+        self._line_end = line_end
         self.before_look: Any = lambda: None
 
     def _low_level_execute_command(self, command: str, sudoable: bool) -> dict[str, str]:
         self.before_look()
-        return {"stdout": subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout}
+        said = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout.decode()
+        return {"stdout": said.replace("\n", self._line_end)}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ def _signals() -> Iterator[None]:
 def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr(detached_run, "display", SimpleNamespace(display=lines.append))
-    monkeypatch.setattr(detached_run, "STEP", 0.01)
+    monkeypatch.setattr(detached_run, "LOOK", 0.05)
     # Where runs make their folders.
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return lines
@@ -73,8 +75,11 @@ def test_a_run_that_did_not_let_go_has_answered() -> None:
     assert follow(Action(), {"changed": False, "n": 1}, Path("/nothing")) == {"changed": False, "n": 1}
 
 
-@pytest.mark.parametrize("no_log", [False, True])
-def test_every_line_is_shown_once_and_the_result_is_the_runs(tmp_path: Path, shown: list[str], no_log: bool) -> None:
+# A terminal, which SSH may have made, ends lines with both.
+@pytest.mark.parametrize(("no_log", "line_end"), [(False, "\n"), (True, "\n"), (False, "\r\n")])
+def test_every_line_is_shown_once_and_the_result_is_the_runs(
+    tmp_path: Path, shown: list[str], no_log: bool, line_end: str
+) -> None:
     go = tmp_path / "go"
 
     def work(log: BuildLog) -> dict[str, Any]:
@@ -82,12 +87,20 @@ def test_every_line_is_shown_once_and_the_result_is_the_runs(tmp_path: Path, sho
         while not go.exists():
             time.sleep(0.01)
         log.output("base", "said by a step")
-        log.progress("ends, é")
+        while not (tmp_path / "end").exists():
+            time.sleep(0.01)
+        log.progress("ends, é\u2028 \r here")
         return {"changed": True, "text": "hush"}
 
-    action = Action(no_log)
+    action = Action(no_log, line_end)
     looks = iter(range(1000))
-    action.before_look = lambda: go.touch() if next(looks) == 2 else None
+    moments = {2: go, 5: tmp_path / "end"}
+
+    def before_look() -> None:
+        if (number := next(looks)) in moments:
+            moments[number].touch()
+
+    action.before_look = before_look
     answer = start(tmp_path / "log", work)
     assert answer["changed"] is False
     assert follow(action, dict(answer, invocation=1), tmp_path / "log") == {
@@ -95,7 +108,7 @@ def test_every_line_is_shown_once_and_the_result_is_the_runs(tmp_path: Path, sho
         "text": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER",
         "invocation": 1,
     }
-    assert shown == ([] if no_log else ["[h] [00:00] begins", "[h] [00:00] ends, é"])
+    assert shown == ([] if no_log else ["[h] [00:00] begins", "[h] [00:00] ends, é\u2028 \r here"])
     assert not list(tmp_path.glob("codeopen-run-*"))
 
 
@@ -122,8 +135,7 @@ def test_the_end_of_a_run_is_seen_without_another_look(
     tmp_path: Path, shown: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So long that the test would never end by another look.
-    monkeypatch.setattr(detached_run, "STEPS", 10**9)
-    monkeypatch.setattr(detached_run, "QUICK_LOOKS", 0)
+    monkeypatch.setattr(detached_run, "LOOK", 10**9)
     go = tmp_path / "go"
 
     def work(log: BuildLog) -> dict[str, Any]:
@@ -136,6 +148,41 @@ def test_the_end_of_a_run_is_seen_without_another_look(
     action = Action()
     action.before_look = lambda: threading.Timer(0.3, go.touch).start()
     assert follow(action, answer, tmp_path / "log") == {"changed": True}
+
+
+def test_that_a_run_is_killed_is_seen_without_waiting(
+    tmp_path: Path, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detached_run, "LOOK", 10**9)
+
+    def work(log: BuildLog) -> dict[str, Any]:
+        log.progress("begins")
+        threading.Event().wait()
+        return {}
+
+    answer = start(tmp_path / "log", work)
+    pid = answer["running"]["pid"]
+
+    def before_look() -> None:
+        # This look's command is made; for the next ones nobody has the pipe any more.
+        monkeypatch.setattr(detached_run, "LOOK", 0.05)
+        threading.Timer(0.3, lambda: os.kill(pid, signal.SIGKILL)).start()
+
+    action = Action()
+    action.before_look = before_look
+    assert "The run was killed" in follow(action, answer, tmp_path / "log")["msg"]
+
+
+def test_a_host_that_says_nothing_is_not_asked_for_ever(
+    tmp_path: Path, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = Action()
+    said = {"stdout": "", "stderr": "sudo: a password is required"}
+    monkeypatch.setattr(action, "_low_level_execute_command", lambda command, sudoable: said)
+    run = {"pid": os.getpid(), "started": 1, "folder": str(tmp_path / "codeopen-run-x")}
+    result = follow(action, {"running": run}, tmp_path / "log")
+    assert result["failed"]
+    assert "a password is required" in result["msg"]
 
 
 def test_another_process_with_its_number_is_not_taken_for_it(tmp_path: Path, shown: list[str]) -> None:
