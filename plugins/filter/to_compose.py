@@ -14,6 +14,9 @@ DOCUMENTATION = r"""
     - Gives the workspaces of a plan as a Compose project that C(docker compose up) runs unchanged, on a host that has
       their images. Limits, ports, volumes, networks, GPUs, what components need from the engine, secrets and labels
       are those that M(codeopen.workspaces.workspace) gives them; health checks are in the images.
+    - A tier's C(disk) is lost, for Compose has no limit of volumes.
+    - Each network has a bridge whose name begins with C(br-co-), so M(codeopen.workspaces.metadata_services) keeps its
+      workspaces from those services, also those of owners that are allowed to reach them.
     - Workspaces that are to be absent are left out. Those that are to be stopped or paused are in a profile of that
       name, which C(docker compose up) does not start.
     - Pools are left out, for who claims their members is known on the host only.
@@ -44,8 +47,8 @@ DOCUMENTATION = r"""
       default: false
     host_cpus:
       description: >-
-        How many CPUs the host has. The engine refuses a container that may use more, so workspaces get at most these.
-        V(0) leaves them as they are.
+        How many CPUs each workspace gets at most, such as those that the host has. V(0) leaves them as they are, and
+        more than the host has are no mistake.
       type: int
       default: 0
     memory:
@@ -72,6 +75,8 @@ EXAMPLES = r"""
     list: [{name: demo, flavor: js, owner: ada}]
     # => owner-ada:
     #      driver: bridge
+    #      driver_opts:
+    #        com.docker.network.bridge.name: br-co-e2d01c597
     #      labels:
     #        codeopen.owner: ada
 """

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import container_spec, gpus, limits
+from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_networks import network_key, networks_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_values import escape, format_bytes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files import TEMPORARY
@@ -23,7 +24,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import is_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_IMAGE,
-    LABEL_OWNER,
     LABEL_PORTS,
     LABEL_TIER,
     LABEL_WORKSPACE,
@@ -44,6 +44,8 @@ LEAVE_OUT = "x-codeopen-leave-out"
 UID = "x-codeopen-uid"
 # States in which `docker compose up` leaves a workspace alone: each is a profile of this name.
 AWAY = ("stopped", "paused")
+# The kernel's own, in microseconds.
+CPU_PERIOD = 100_000
 _PROJECT = r"[a-z0-9][a-z0-9_-]*"
 
 # What the module `workspace` does before it makes a container.
@@ -68,7 +70,7 @@ class ExportSettings:
 
     :ivar state_dir: where the host keeps the workspaces' secrets.
     :ivar external_volumes: whether the volumes are there already, and Compose is neither to make nor to remove them.
-    :ivar host_cpus: how many CPUs the host has, 0 where that is not known.
+    :ivar host_cpus: how many CPUs a workspace may use at most, 0 for those of its tier.
     :ivar memory: where the host has files in memory, and in them the users' secrets; empty where these are on disk.
     """
 
@@ -108,11 +110,8 @@ def to_project(workspaces: Sequence[Mapping[str, Any]], settings: ExportSettings
             PASSWORDS_SERVICE: _passwords_service(present, settings),
             **{str(entry["name"]): _service(entry, settings) for entry in present},
         }
-        # Of Compose's own: it refuses to use a network that it did not make.
-        project["networks"] = {
-            _network_key(owner): {"driver": "bridge", "labels": {LABEL_OWNER: owner}}
-            for owner in sorted({str(entry.get("owner") or "") for entry in present})
-        }
+        owners = (str(entry.get("owner") or "") for entry in present)
+        project["networks"] = networks_of(owners, settings.project, settings.state_dir)
         project["volumes"] = _volumes(present, settings)
     escaped: dict[str, Any] = escape(project)
     return escaped
@@ -169,14 +168,16 @@ def _service(entry: Mapping[str, Any], settings: ExportSettings) -> dict[str, An
         "hostname": name,
         "init": False,
         "restart": live["RestartPolicy"]["Name"],
-        "cpus": live["NanoCpus"] / 1_000_000_000,
+        # What the engine makes of 'cpus' itself, but with that it refuses more of them than the host has.
+        "cpu_period": CPU_PERIOD,
+        "cpu_quota": live["NanoCpus"] * CPU_PERIOD // 1_000_000_000,
         "mem_limit": format_bytes(live["Memory"]),
         "memswap_limit": format_bytes(live["MemorySwap"]),
         "pids_limit": live["PidsLimit"],
         "shm_size": format_bytes(fixed["ShmSize"]),
         "logging": {"driver": fixed["LogConfig"]["Type"], "options": fixed["LogConfig"]["Config"]},
         "labels": _labels(entry),
-        "networks": [_network_key(str(entry.get("owner") or ""))],
+        "networks": [network_key(str(entry.get("owner") or ""))],
         "depends_on": {PASSWORDS_SERVICE: {"condition": "service_completed_successfully"}},
         **{key: value for key, value in optional.items() if value},
     }
@@ -266,10 +267,6 @@ def _deploy(entry: Mapping[str, Any]) -> dict[str, Any]:
     else:
         device["count"] = "all" if wish.count == -1 else wish.count
     return {"resources": {"reservations": {"devices": [device]}}}
-
-
-def _network_key(owner: str) -> str:
-    return f"owner-{owner}" if owner else "workspaces"
 
 
 def _volumes(present: Sequence[Mapping[str, Any]], settings: ExportSettings) -> dict[str, Any]:

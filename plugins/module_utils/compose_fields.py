@@ -68,7 +68,7 @@ class Fields:
         """The items of a list with their places, ``ports[0]`` say, without those that cannot be understood."""
         value = self._left.pop(key, None)
         try:
-            items = values.as_list(value or [])
+            items = values.as_list([] if values.is_empty(value) else value)
         except ValueError as error:
             self.lose(key, str(error))
             return
@@ -89,7 +89,7 @@ class Fields:
         """Note every key that nobody took. Those that begin with ``x-`` mean nothing to Compose either."""
         for key in list(self._left):
             value = self._left.pop(key)
-            if not key.startswith("x-") and value not in (None, "", [], {}, False):
+            if not key.startswith("x-") and not values.is_empty(value):
                 self.lose(key, reason(key))
 
     def _spread(self, key: str, convert: Callable[[Any], Mapping[str, Any]]) -> None:

@@ -118,11 +118,15 @@ def mounts_of(fields: Fields, project: ComposeProject, name: str, resolution: Re
             continue
         secrets = _SECRETS.get(found.target)
         if secrets and re.fullmatch(secrets.format(re.escape(name)), source):
+            if not found.read_only:
+                fields.lose(f"{place}.read_only", "a workspace reads its secrets, and does not write them")
             continue
         if found.target in own:
             wanted = volume_name(name, own[found.target])
             if source != wanted:
                 fields.lose(place, f"a workspace keeps {found.target} in its volume {wanted}: copy the files there")
+            if found.read_only:
+                fields.lose(f"{place}.read_only", f"a workspace writes to its volume {wanted}")
             continue
         why = _mount_problem(found, source)
         mount: dict[str, Any] = {"source": source, "target": found.target}

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Losses
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_keys import reason
+from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_networks import is_our_bridge
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import SHARED_NETWORK, network_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
@@ -44,7 +45,7 @@ class ComposeProject:
         for kind in ("networks", "volumes", "secrets"):
             self._tables[kind] = self._table(kind, document.get(kind), losses)
         for key, value in document.items():
-            if key not in _ELSEWHERE and not str(key).startswith("x-") and value:
+            if key not in _ELSEWHERE and not str(key).startswith("x-") and not values.is_empty(value):
                 losses.add("", str(key), reason(str(key)))
 
     def _table(self, kind: str, content: Any, losses: Losses) -> dict[str, dict[str, Any]]:
@@ -57,7 +58,8 @@ class ComposeProject:
         for name, fields in table.items():
             for key in fields if kind in _KNOWN else ():
                 ours = key in _KNOWN[kind] and (key != "labels" or _ours(fields[key]))
-                usual = fields[key] in (None, "", False, [], {}) or fields[key] in _USUAL[kind].get(key, ())
+                ours = ours or (kind == "networks" and key == "driver_opts" and is_our_bridge(fields[key]))
+                usual = values.is_empty(fields[key]) or fields[key] in _USUAL[kind].get(key, ())
                 if not ours and not usual and not key.startswith("x-"):
                     losses.add("", f"{kind}.{name}.{key}", f"{kind} are made as this collection makes them")
         return table

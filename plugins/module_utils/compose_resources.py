@@ -12,7 +12,9 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue
+from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export import CPU_PERIOD
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_fields import Fields
+from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_keys import reason
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, resolve
 
@@ -42,6 +44,9 @@ def asked_of(fields: Fields) -> Asked:
         cpus = fields.take(key, values.as_cpus)
         if cpus:
             asked.cpus, asked.keys["cpus"] = cpus, key
+    cpus = _quota(fields)
+    if cpus:
+        asked.cpus, asked.keys["cpus"] = cpus, "cpu_quota"
     for key in ("mem_limit", "deploy.resources.limits.memory"):
         memory = fields.take(key, values.as_bytes)
         if memory and memory > 0:
@@ -63,6 +68,16 @@ def asked_of(fields: Fields) -> Asked:
         else:
             asked.limits[name] = value
     return asked
+
+
+def _quota(fields: Fields) -> float | None:
+    """CPUs as the kernel has them: microseconds of each period; None for no limit."""
+    quota, period = (fields.take(key, values.as_whole) for key in ("cpu_quota", "cpu_period"))
+    if quota is None or quota <= 0:
+        if period:
+            fields.lose("cpu_period", reason("cpu_period"))
+        return None
+    return float(quota) / (period if period and period > 0 else CPU_PERIOD)
 
 
 def _swap(fields: Fields, memory: int | None) -> int | None:

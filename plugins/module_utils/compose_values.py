@@ -82,6 +82,11 @@ def unescape(value: Any) -> Any:
     return value
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a key says nothing with this value. 0 says something, though it is equal to False."""
+    return value is False or value is None or value in ("", [], {})
+
+
 def as_list(value: Any) -> list[Any]:
     """A list, where one is due."""
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):

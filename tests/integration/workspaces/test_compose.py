@@ -16,6 +16,8 @@ import pytest
 import yaml
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_import import from_project
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import BRIDGES, network_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.networks import BRIDGE_OPTION
 from ansible_collections.codeopen.workspaces.plugins.module_utils.plan import make_plan
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.catalogue_files import (
     component_files,
@@ -59,7 +61,9 @@ def test_up_runs_what_the_module_would(host: Host, compose: Compose, tmp_path: P
         mounts=[{"source": str(shared), "target": "/shared", "read_only": True}],
     )
     gone = {"name": host.name("gone"), "state": "absent"}
-    compose.write(entry, host.entry("b", owner=f"{host.prefix}-bob"), host.entry("c", state="stopped"), gone)
+    # No host has so many CPUs.
+    large = host.entry("b", owner=f"{host.prefix}-bob", cpus=4096.0)
+    compose.write(entry, large, host.entry("c", state="stopped"), gone)
     compose.ok("config", "--quiet")
     compose.ok("up", "--detach", "--wait")
     a, b = host.name("a"), host.name("b")
@@ -67,7 +71,9 @@ def test_up_runs_what_the_module_would(host: Host, compose: Compose, tmp_path: P
 
     found = host.container("a")
     assert found is not None
-    assert limits.changes(found["HostConfig"], limits.live(entry, 0.5)) == {}
+    live = limits.live(entry, 0.5)
+    assert found["HostConfig"]["CpuQuota"] / found["HostConfig"]["CpuPeriod"] == live.pop("NanoCpus") / 1_000_000_000
+    assert limits.changes(found["HostConfig"], live) == {}
     assert {key: found["HostConfig"][key] for key in limits.fixed(entry)} == limits.fixed(entry)
     assert found["Config"]["Hostname"] == a
     assert inside(host, "a", 'echo "$PRICE"') == "5$ of ${HOME}"
@@ -75,8 +81,14 @@ def test_up_runs_what_the_module_would(host: Host, compose: Compose, tmp_path: P
     assert found["NetworkSettings"]["Ports"]["4096/tcp"][0]["HostIp"] == "127.0.0.1"
     other = host.container("b")
     assert other is not None
-    networks = [set(one["NetworkSettings"]["Networks"]) for one in (found, other)]
-    assert networks == [{f"{host.prefix}_owner-{host.prefix}-{owner}"} for owner in ("ada", "bob")]
+    names = [list(one["NetworkSettings"]["Networks"]) for one in (found, other)]
+    assert names == [[f"{host.prefix}_owner-{host.prefix}-{owner}"] for owner in ("ada", "bob")]
+    # The module's network of an owner is beside it.
+    host.ok(host.entry("d", owner=f"{host.prefix}-ada"))
+    names.append([network_name(f"{host.prefix}-ada")])
+    bridges = {host.client.api.inspect_network(name)["Options"][BRIDGE_OPTION] for (name,) in names}
+    assert len(bridges) == 3
+    assert all(bridge.startswith(BRIDGES) for bridge in bridges)
 
     text = password(host, "a").read_text().strip()
     assert len(text) == 32

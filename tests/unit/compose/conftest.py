@@ -22,7 +22,7 @@ HOME = {"name": "home", "path": "/home/developer"}
 
 
 class Compose:
-    """Plans, exports and imports with one catalogue. Every export is checked against the specification's schema."""
+    """Plans, exports and imports with one catalogue. Every file is checked against the specification's schema."""
 
     def __init__(self, catalogue: Any, validate: Callable[[Any], None]) -> None:
         self.catalogue = catalogue
@@ -41,15 +41,24 @@ class Compose:
         self.validate(project)
         return project
 
-    def read(self, document: Any) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-        """Workspaces and losses of a file; the plan takes the workspaces."""
+    def read(self, document: Any, valid: bool = True) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+        """Workspaces and losses of a file; the plan takes the workspaces, and Compose what they are exported to.
+
+        :param valid: whether it is one that Compose takes.
+        """
+        if valid:
+            self.validate(document)
+        else:
+            with pytest.raises(jsonschema.ValidationError):
+                self.validate(document)
         result = from_project(self.catalogue, document)
-        self.plan(*result["workspaces"])
+        self.project(*result["workspaces"])
         return result["workspaces"], result["not_carried_over"]
 
-    def one(self, **service: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    def one(self, valid: bool = True, **service: Any) -> tuple[dict[str, Any], dict[str, str]]:
         """The workspace that a service becomes, and why which of its keys is lost."""
-        workspaces, losses = self.read({"name": "p", "services": {"demo": {"image": "codeopen-js:0.1.0", **service}}})
+        document = {"name": "p", "services": {"demo": {"image": "codeopen-js:0.1.0", **service}}}
+        workspaces, losses = self.read(document, valid)
         return workspaces[0], {loss["key"]: loss["why"] for loss in losses}
 
 

@@ -53,6 +53,8 @@ secrets:
 configs:
   some: {file: ./x}
 """
+BRIDGE = "com.docker.network.bridge.name"
+VOLUMES = {"volumes": {"codeopen-demo-home": {"name": "codeopen-demo-home"}}}
 
 
 def test_a_file_that_somebody_wrote(compose: Any) -> None:
@@ -91,6 +93,9 @@ def test_a_file_that_somebody_wrote(compose: Any) -> None:
     [
         ({}, {"tier": "builder"}),
         ({"mem_limit": "2g", "cpus": "0.5"}, {"tier": "starter"}),
+        ({"cpu_quota": 400000}, {"tier": "creator"}),
+        ({"cpu_quota": "100000", "cpu_period": "50000"}, {"tier": "builder"}),
+        ({"cpu_quota": -1, "mem_limit": "2g"}, {"tier": "starter"}),
         ({"deploy": {"resources": {"limits": {"memory": "8G", "cpus": "4", "pids": 100}}}}, {"tier": "creator", "limits": {"pids": 100}}),
         ({"mem_limit": "900g"}, {"tier": "power"}),
         ({"labels": ["codeopen.tier=power"], "mem_limit": "16g", "cpus": 2}, {"tier": "power"}),
@@ -140,7 +145,6 @@ def test_forms_of_values(compose: Any, service: dict[str, Any], found: dict[str,
         ({"logging": {"driver": "syslog"}}, "logging.driver", "is syslog, and workspaces log to json-file"),
         ({"mem_limit": "much"}, "mem_limit", "expected a size such as 512m or 2g, got 'much'"),
         ({"mem_limit": "${MEMORY}"}, "mem_limit", "the value of ${MEMORY} is not in the file"),
-        ({"ports": "80"}, "ports", "expected a list, got '80'"),
         ({"ports": ["99999:80"]}, "ports[0]", "99999 is no port"),
         ({"networks": ["front"]}, "networks", "workspaces of one owner share a network"),
         ({"networks": ["front", "back"]}, "networks", "give 'owner'"),
@@ -155,14 +159,49 @@ def test_forms_of_values(compose: Any, service: dict[str, Any], found: dict[str,
         ({"gpus": [{"device_ids": ["x"]}]}, "gpus", "'x' is no device"),
         ({"secrets": ["token"]}, "secrets[0]", "give its value as codeopen_secrets.demo.token"),
         ({"extends": {"service": "x"}}, "extends", "docker compose config"),
-        ({"unheard_of": 1}, "unheard_of", "a workspace's definition has no word for it"),
         ({"x-codeopen-checks": 3}, "x-codeopen-checks", "expected a list, got 3"),
+        ({"volumes": ["codeopen-demo-home:/home/developer:ro"]}, "volumes[0].read_only", "writes to its volume codeopen-demo-home"),
+        ({"volumes": ["/var/lib/codeopen/workspaces/demo/secrets:/run/codeopen/secrets"]}, "volumes[0].read_only", "reads its secrets"),
+        ({"cpu_quota": 50000}, "cpu_quota", "tier starter gives 1 instead of 0.5"),
+        ({"cpu_period": 50000}, "cpu_period", "limited by cpus and memory of a tier"),
+        ({"mem_swappiness": 0}, "mem_swappiness", "limited by cpus and memory of a tier"),
+        ({"oom_score_adj": 0}, "oom_score_adj", "the engine's confinement"),
+        ({"ulimits": {"core": 0}}, "ulimits.core", "a workspace's definition has no word for it"),
+        ({"networks": {"default": {"priority": 0}}}, "networks.default.priority", "by its name"),
     ],
 )  # fmt: skip
 def test_every_loss_has_its_reason(compose: Any, service: dict[str, Any], key: str, why: str) -> None:
-    losses = compose.one(**service)[1]
+    # The workspace's own volume under its own name; all other keys are called after the project.
+    losses = compose.read({"name": "p", "services": {"demo": {"image": "codeopen-js:0.1.0", **service}}, **VOLUMES})[1]
+    assert [loss["key"] for loss in losses] == [key]
+    assert why in losses[0]["why"]
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "why"),
+    [
+        ({"ports": "80"}, "ports", "expected a list, got '80'"),
+        ({"ports": 0}, "ports", "expected a list, got 0"),
+        ({"unheard_of": 1}, "unheard_of", "a workspace's definition has no word for it"),
+        ({"unheard_of": 0}, "unheard_of", "a workspace's definition has no word for it"),
+    ],
+)
+def test_what_compose_would_refuse_is_a_loss(compose: Any, service: dict[str, Any], key: str, why: str) -> None:
+    losses = compose.one(valid=False, **service)[1]
     assert list(losses) == [key]
     assert why in losses[key]
+
+
+@pytest.mark.parametrize("value", [False, "", None, [], {}])
+def test_a_key_that_says_nothing_is_no_loss(compose: Any, value: Any) -> None:
+    document = {"services": {"demo": {"image": "codeopen-js:0.1.0", "unheard_of": value}}, "further": value}
+    assert compose.read(document, valid=False)[1] == []
+
+
+def test_beside_the_services_zero_is_something_too(compose: Any) -> None:
+    document = {"services": {}, "volumes": {"data": {"size": 0}}, "further": 0}
+    losses = compose.read(document, valid=False)[1]
+    assert [loss["key"] for loss in losses] == ["volumes.data.size", "further"]
 
 
 @pytest.mark.parametrize(
@@ -209,12 +248,18 @@ def test_add_ons_that_do_not_go_together(compose: Any) -> None:
 
 def test_names(compose: Any) -> None:
     image = {"image": "codeopen-js:0.1.0"}
-    services = {"My_App": image, "b": {**image, "container_name": "codeopen-shop"}, "shop": image, "nothing": None}
+    services = {"My_App": image, "b": {**image, "container_name": "codeopen-shop"}, "shop": image}
     workspaces, losses = compose.read({"services": services})
     assert [workspace["name"] for workspace in workspaces] == ["my-app", "shop"]
     assert [(loss["service"], loss["key"]) for loss in losses] == [
-        ("My_App", "container_name"), ("shop", "container_name"), ("nothing", ""),
+        ("My_App", "container_name"), ("shop", "container_name"),
     ]  # fmt: skip
+
+
+def test_a_service_that_is_empty(compose: Any) -> None:
+    workspaces, losses = compose.read({"services": {"nothing": None}}, valid=False)
+    assert workspaces == []
+    assert [(loss["service"], loss["key"]) for loss in losses] == [("nothing", "")]
 
 
 @pytest.mark.parametrize(
@@ -252,4 +297,19 @@ def test_networks_that_are_an_owners(compose: Any, network: dict[str, Any], owne
 @pytest.mark.parametrize("wrong", ["services: {}", None, [], {"services": []}, {"a": 1}])
 def test_something_else_is_refused(compose: Any, wrong: Any) -> None:
     with pytest.raises(PlanError, match=re.escape("expected a Compose file as a mapping with services")):
-        compose.read(wrong)
+        compose.read(wrong, valid=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        ({BRIDGE: "br-co-012345678"}, False),
+        ({BRIDGE: "br-mine"}, True),
+        ({BRIDGE: "br-co-012345678", "com.docker.network.driver.mtu": 1400}, True),
+    ],
+)
+def test_the_bridge_of_a_network_is_no_loss_where_it_is_ours(compose: Any, options: dict[str, Any], lost: bool) -> None:
+    service = {"image": "codeopen-js:0.1.0", "networks": ["net"]}
+    network = {"labels": {"codeopen.owner": "ada"}, "driver_opts": options}
+    losses = compose.read({"services": {"demo": service}, "networks": {"net": network}})[1]
+    assert [loss["key"] for loss in losses] == (["networks.net.driver_opts"] if lost else [])

@@ -109,6 +109,10 @@ def test_there_and_back(compose: Any, definitions: list[dict[str, Any]], externa
     assert losses == []
     wanted = {workspace["name"]: _same(workspace) for workspace in planned if workspace["state"] != "absent"}
     assert {workspace["name"]: _same(workspace) for workspace in compose.plan(*workspaces)} == wanted
+    # YAML has the services in another order.
+    order = [workspace["name"] for workspace in planned]
+    workspaces.sort(key=lambda workspace: order.index(workspace["name"]))
+    assert compose.project(*workspaces, external_volumes=external_volumes) == project
 
 
 # Values that Compose files have, or might have by mistake, in any place.
@@ -139,6 +143,6 @@ def test_whatever_a_service_says_the_plan_takes_what_comes_of_it(
         st.dictionaries(st.sampled_from(["networks", "volumes", "secrets", "configs", "name"]), ANYTHING)
     )
     result = from_project(compose.catalogue, {"services": {"demo": service}, **beside})
-    compose.plan(*result["workspaces"])
+    compose.project(*result["workspaces"])
     assert result["workspaces"] or result["not_carried_over"]
     json.dumps(result)

@@ -5,14 +5,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from typing import Any
 
 import jsonschema
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils import networks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export import ExportSettings, to_project
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.firewall_metadata import INTERFACES
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import bridge_name
 
 DEMO = {"name": "demo", "flavor": "js"}
+
+
+def bridge(text: str) -> str:
+    return f"br-co-{hashlib.sha256(text.encode()).hexdigest()[:9]}"
+
+
+def bridges(project: dict[str, Any]) -> list[str]:
+    """The bridges of a project's networks."""
+    return [network["driver_opts"][networks.BRIDGE_OPTION] for network in project["networks"].values()]
 
 
 def test_the_whole_service_of_a_workspace(compose: Any) -> None:
@@ -39,7 +53,8 @@ def test_the_whole_service_of_a_workspace(compose: Any) -> None:
         "hostname": "demo",
         "init": False,
         "restart": "unless-stopped",
-        "cpus": 4.0,
+        "cpu_period": 100000,
+        "cpu_quota": 400000,
         "mem_limit": "8g",
         "memswap_limit": "9g",
         "pids_limit": 8192,
@@ -78,7 +93,13 @@ def test_the_whole_service_of_a_workspace(compose: Any) -> None:
         "ulimits": {"nofile": {"soft": 5000, "hard": 5000}},
         "x-codeopen-checks": [{"http": "opencode", "status": 401}],
     }  # fmt: skip
-    assert project["networks"] == {"owner-ada": {"driver": "bridge", "labels": {"codeopen.owner": "ada"}}}
+    assert project["networks"] == {
+        "owner-ada": {
+            "driver": "bridge",
+            "driver_opts": {"com.docker.network.bridge.name": bridge("/var/lib/codeopen codeopen_owner-ada")},
+            "labels": {"codeopen.owner": "ada"},
+        }
+    }
     assert project["volumes"]["codeopen-demo-home"] == {
         "name": "codeopen-demo-home",
         "labels": {"codeopen.workspace": "demo", "codeopen.volume": "home"},
@@ -137,9 +158,31 @@ def test_volumes_that_are_there_are_used_and_not_made(compose: Any) -> None:
 def test_settings_of_the_host(compose: Any) -> None:
     project = compose.project({**DEMO, "tier": "power"}, project="two", state_dir="./state/", host_cpus=2)
     assert project["name"] == "two"
-    assert project["services"]["demo"]["cpus"] == 2.0
+    assert project["services"]["demo"]["cpu_quota"] == 200000
     assert project["services"]["demo"]["volumes"][-1]["source"] == "./state/workspaces/demo/secrets"
     assert project["services"]["codeopen_passwords"]["volumes"][0]["source"] == "./state/workspaces/demo/secrets"
+
+
+def test_networks_have_bridges_that_the_hosts_filter_knows(compose: Any) -> None:
+    found = bridges(compose.project(DEMO, {"name": "two", "flavor": "js", "owner": "ada"}))
+    assert all(name.startswith(INTERFACES[0].rstrip("+")) and len(name) <= 15 for name in found)
+
+
+def test_no_two_networks_have_one_bridge(compose: Any) -> None:
+    owners = ("", "ada", "bob", "workspaces")
+    definitions = [
+        {**DEMO, "name": "nobodys"},
+        *({"name": owner, "flavor": "js", "owner": owner} for owner in owners[1:]),
+    ]
+    states, projects = ("/var/lib/codeopen", "/srv/state"), ("codeopen", "codeopen-owner-ada", "a", "a_workspaces")
+    exports = [
+        compose.project(*definitions, project=name, state_dir=at) for name, at in itertools.product(projects, states)
+    ]
+    found = [name for project in exports for name in bridges(project)]
+    found += [bridge_name(state, owner) for state in states for owner in owners]
+    assert len(found) == len(set(found)) == (4 * 2 + 2) * 4
+    # It is the same one in each export.
+    assert bridges(compose.project(*definitions, state_dir="/srv/state/")) == bridges(exports[1])
 
 
 def test_secrets_that_are_on_disk(compose: Any) -> None:
