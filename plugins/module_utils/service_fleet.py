@@ -170,7 +170,8 @@ class ServiceFleet:
                 )
             item.home = node
             if item.end_state == "started":
-                check_growth(needs, held(item.tasks).get(node.id, Amounts()), node, taken.get(node.id, Amounts()))
+                own = held(item.tasks).get(node.id, Amounts())
+                taken[node.id] = check_growth(needs, own, node, taken.get(node.id, Amounts()))
             return
         item.home = choose_node(needs, item.placement, state.nodes, taken, now=node.id if node else "")
         taken[item.home.id] = taken.get(item.home.id, Amounts()).plus(needs)

@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes to a service that the Swarm itself may be changing just now, as it does while an update fails."""
+"""Changes to a service that the Swarm itself may be changing just now, as it does during an update."""
 
 from __future__ import annotations
 
@@ -11,6 +11,27 @@ from typing import Any, Callable, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils.swarm_api import ServiceChanged, Swarm
 
 _TRIES = 10
+
+
+def change_seen(swarm: Swarm, seen: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """Change a service that is to be what it was when it was looked at; how far the Swarm has got with it may differ.
+
+    :raises ServiceChanged: somebody else has changed it since.
+    """
+    found = seen
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            swarm.update(found, request)
+            return
+        except ServiceChanged:
+            if not tries_left:
+                raise
+        found = swarm.inspect(str(seen["ID"]))
+        if found["Spec"] != seen["Spec"]:
+            raise ServiceChanged(
+                f"the service {request['Name']} is not what it was when this run looked at it: somebody else has "
+                "changed it, or the Swarm went back to what it was before. Nothing was changed by this run; run again."
+            )
 
 
 def go_back(swarm: Swarm, service_id: str) -> None:

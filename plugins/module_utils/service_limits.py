@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import container_spec, decision, gpus
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import WILDCARDS
 
-STATES = tuple(state for state in decision.STATES if state != "paused")
+STATES = tuple(state for state in decision.STATES if state not in ("present", "paused"))
 
 
 def service_problems(workspaces: Sequence[Mapping[str, Any]], pools: Iterable[Mapping[str, Any]] = ()) -> list[str]:
@@ -27,8 +27,9 @@ def service_problems(workspaces: Sequence[Mapping[str, Any]], pools: Iterable[Ma
 
 
 def _unsupported(entry: Mapping[str, Any]) -> Iterable[str]:
-    if entry.get("state") == "paused":
-        yield "state is 'paused', which a Swarm does not know: expected one of " + ", ".join(STATES) + "."
+    state = entry.get("state")
+    if state in ("present", "paused"):
+        yield f"state is '{state}', which a Swarm does not know: expected one of {', '.join(STATES)}."
     if entry.get("mounts"):
         yield "mounts are not for a Swarm, whose manager cannot look at other nodes' directories and volumes."
     runtime = entry.get("runtime") or {}

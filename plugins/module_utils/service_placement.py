@@ -38,6 +38,12 @@ class Amounts:
         generic = {kind: count - other.generic.get(kind, 0) for kind, count in self.generic.items()}
         return Amounts(self.cpus - other.cpus, self.memory - other.memory, generic)
 
+    def or_more(self, other: Amounts) -> Amounts:
+        """The larger one of both in each part."""
+        kinds = {*self.generic, *other.generic}
+        generic = {kind: max(self.generic.get(kind, 0), other.generic.get(kind, 0)) for kind in kinds}
+        return Amounts(max(self.cpus, other.cpus), max(self.memory, other.memory), generic)
+
     def fits_in(self, whole: Amounts) -> bool:
         """Whether it is no more than ``whole`` in any part."""
         return (
@@ -74,6 +80,11 @@ class Node:
         if self.state != "ready":
             return self.state
         return "drained" if self.availability == "drain" else ""
+
+    @property
+    def waiting(self) -> str:
+        """What a workspace does whose files are on it, in words."""
+        return f"it waits for its node {self.name}, which is {self.trouble}"
 
 
 def parse_node(row: Mapping[str, Any]) -> Node:
@@ -170,18 +181,44 @@ def choose_node(
     return min(open_ones, key=order)
 
 
-def check_growth(needs: Amounts, own: Amounts, node: Node, taken: Amounts) -> None:
+def waits(words: str) -> RolloutError:
+    """The error of a workspace whose node is away, from the words that say so."""
+    return RolloutError(f"{words}: its files are there, so it is started nowhere else.", "waiting")
+
+
+def check_home(node: Node, replaces: bool) -> None:
+    """See that the node with its files can run a workspace.
+
+    :param replaces: whether a new container is to take the place of one that runs there. The old one stops first, so
+        it is better known before whether the node starts a new one.
+    :raises RolloutError: it cannot.
+    """
+    if not node.takes_services:
+        raise waits(node.waiting)
+    if replaces and node.availability != "active":
+        raise RolloutError(
+            f"its node {node.name} is paused and starts no container, so none would take the place of the one that "
+            "runs there. It is as it was: let the node be active again (cluster_availability), then run again."
+        )
+
+
+def check_growth(needs: Amounts, own: Amounts, node: Node, taken: Amounts) -> Amounts:
     """See that a node has room for what a workspace that runs there is to have now.
 
     An update stops the old container first, so it is better known before.
 
     :param own: what it holds there; nothing where it does not run.
-    :param taken: what all hold there, itself included.
+    :param taken: what all hold there, itself included, and are to hold after this run.
+    :return: the same with what this one is to hold, and what it goes back to where that fails.
     :raises RolloutError: the node has not.
     """
     others = taken.minus(own)
-    if own == Amounts() or needs.fits_in(own) or others.plus(needs).fits_in(node.whole):
-        return
+    fits = others.plus(needs).fits_in(node.whole)
+    if fits or needs.fits_in(own):
+        return others.plus(needs.or_more(own))
+    if own == Amounts():
+        # It waits for room, as what is new does.
+        return taken
     left = node.whole.minus(others)
     gpus = [f"{needs.generic[kind]} of {left.generic.get(kind, 0)} {kind}" for kind in sorted(needs.generic)]
     parts = [

@@ -14,15 +14,28 @@ from typing import Any, Callable, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import service_verdict as verdicts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_insist import go_back, keep_stopped
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_insist import (
+    change_seen,
+    go_back,
+    keep_stopped,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_item import (
     ServiceItem,
     describe,
     mark,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import follow
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import (
+    check_home,
+    follow,
+    waits,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_purge import VolumePurge
-from ansible_collections.codeopen.workspaces.plugins.module_utils.service_secrets import SecretFiles, wished_files
+from ansible_collections.codeopen.workspaces.plugins.module_utils.service_secrets import (
+    SecretFiles,
+    names_needed,
+    names_of,
+    wished_files,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import (
     ServiceSettings,
     ServiceSpec,
@@ -107,18 +120,20 @@ class ServiceRun:
             self._settings.network,
             None if given is None else given.get(item.name, {}),
             self._context.state.secrets.get(item.name, ()),
-            _used_secrets(item.service),
+            names_of(item.service["Spec"]) if item.service else (),
         )
         spec = self._spec()
         item.notes.extend(spec.notes)
         self._action = describe(item, spec)
         if item.store.password() or self._files.new_password:
             item.result["password_file"] = item.store.password_file
-        away = item.home is not None and not item.home.takes_services
-        if away and item.end_state == "started" and item.service is not None:
-            item.result.update(changed=False, action=decisions.NONE)
-            item.result.pop("diff", None)
-            raise self._waits_for_node()
+        if item.home is not None and item.end_state == "started" and item.service is not None:
+            try:
+                check_home(item.home, self._replaces)
+            except RolloutError:
+                item.result.update(changed=False, action=decisions.NONE)
+                item.result.pop("diff", None)
+                raise
 
     def carry_out(self) -> None:
         """Do it, and wait until it is done."""
@@ -130,18 +145,17 @@ class ServiceRun:
         self._write_record()
         if self._action != decisions.NONE:
             self._files.make(self._swarm, item.name, item.store)
-        before = {str(task["ID"]) for task in item.tasks}
         service_id = self._apply(self._spec().request)
         try:
             if item.end_state == "stopped":
                 self._watch.gone(service_id)
             else:
                 if not self._served_already:
-                    self._wait_serving(service_id, before)
+                    self._wait_serving(service_id)
                 self._settle()
         finally:
             if not self._context.stop.is_set():
-                self._remove_old_secrets(_used_secrets(self._swarm.inspect(service_id)))
+                self._remove_old_secrets(names_needed(self._swarm.inspect(service_id)))
 
     def _apply(self, request: dict[str, Any]) -> str:
         """Let the Swarm know; the id of the service."""
@@ -153,7 +167,7 @@ class ServiceRun:
             self._swarm.remove(item.service)
             return self._swarm.create(request)
         if self._action != decisions.NONE:
-            self._swarm.update(item.service, request)
+            change_seen(self._swarm, item.service, request)
         return str(item.service["ID"])
 
     def _spec(self) -> ServiceSpec:
@@ -175,14 +189,6 @@ class ServiceRun:
                 monitor=settings.monitor,
                 restarts=item.restarts + (1 if item.state == "restarted" and item.service else 0),
             ),
-        )
-
-    def _waits_for_node(self) -> RolloutError:
-        home = self.item.home
-        name, trouble = (home.name, home.trouble) if home else ("", "")
-        return RolloutError(
-            f"it waits for its node {name}, which is {trouble}: its files are there, so it is started nowhere else.",
-            "waiting",
         )
 
     def _write_record(self) -> None:
@@ -208,13 +214,19 @@ class ServiceRun:
         if item.home is not None and not item.record.settled:
             item.record = self._swarm.write_record(item.name, dataclasses.replace(item.record, settled=True))
 
-    def _wait_serving(self, service_id: str, before: set[str]) -> None:
-        updated = self._replaces
+    def _wait_serving(self, service_id: str) -> None:
+        item = self.item
+        found_updating = self._action == decisions.NONE and verdicts.under_way(item.service)
+        before = {str(task["ID"]) for task in item.tasks}
+        if item.service is not None and found_updating:
+            # What another run began, which was interrupted or is not done yet: its failures are to be told here, too.
+            before = verdicts.older_tasks(item.service, item.tasks)
+        updated = self._replaces or found_updating
         verdict = self._watch.verdict(service_id, before, updated, quiet=self._action == decisions.NONE)
         if verdict.kind == verdicts.SERVES:
             return
         if verdict.kind == verdicts.NODE_AWAY:
-            raise self._waits_for_node()
+            raise waits(verdict.words)
         placed = verdict.task and verdict.kind != verdicts.UNPLACED
         lines = self._swarm.log_lines(verdict.task) if placed else []
         ending = "\nLast lines of its log:\n" + "\n".join(lines) if lines else ""
@@ -223,6 +235,7 @@ class ServiceRun:
             if verdict.kind not in (verdicts.ROLLED_BACK, verdicts.STUCK):
                 # The Swarm itself would wait for ever.
                 go_back(self._swarm, service_id)
+                item.result["changed"] = True
             if self._watch.serves_again(service_id):
                 raise RolloutError(
                     f"The update failed: {reason}\nThe Swarm went back to what it was before, which serves again.",
@@ -230,7 +243,7 @@ class ServiceRun:
                 )
             raise RolloutError(
                 f"The update failed: {reason}\nWhat it was before did not get healthy either: "
-                f"'docker service ps codeopen-{self.item.name}' on a manager shows its tasks."
+                f"'docker service ps codeopen-{item.name}' on a manager shows its tasks."
             )
         if verdict.kind == verdicts.UNPLACED:
             raise RolloutError(
@@ -287,10 +300,3 @@ class ServiceRun:
         if item.record.id:
             self._swarm.remove_record(item.record)
         item.store.purge()
-
-
-def _used_secrets(service: Optional[Mapping[str, Any]]) -> list[str]:
-    if service is None:
-        return []
-    files = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Secrets") or []
-    return [str(file["SecretName"]) for file in files]

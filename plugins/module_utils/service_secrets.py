@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
     OWN_FILES,
@@ -45,6 +45,25 @@ class SecretFiles:
             else secret
             for secret in self.files
         ]
+
+
+def names_of(spec: Mapping[str, Any]) -> list[str]:
+    """Names of the secrets in a service's specification."""
+    files = spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or []
+    return [str(file["SecretName"]) for file in files]
+
+
+def names_needed(service: Mapping[str, Any]) -> set[str]:
+    """Names of the secrets that a service uses, and of those that it would need to go back to what it was before.
+
+    The Swarm itself lets go of these at once, and then cannot start that again.
+    """
+    spec, previous = service["Spec"], service.get("PreviousSpec")
+    state = (service.get("UpdateStatus") or {}).get("State") or ""
+    replicas = ((spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
+    # Without a state the Swarm has still to begin, unless there is no container to replace.
+    may_go_back = state in ("updating", "paused") or (not state and bool(replicas))
+    return {*names_of(spec), *(names_of(previous) if previous and may_go_back else [])}
 
 
 def wished_files(

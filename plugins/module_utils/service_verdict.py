@@ -55,7 +55,7 @@ def judge(
     :param before: ids of tasks that were there before the change, whose failures count for nothing.
     :param nodes: names by id.
     :param home: the node that it is bound to, as it is now; None where it may run anywhere.
-    :param updated: whether this run replaces its container, so that the outcome of an update is that of this one.
+    :param updated: whether the outcome of an update is that of this run, which began it or found it under way.
     """
     status = str((service.get("UpdateStatus") or {}).get("State") or "")
     if not updated and status not in ("updating", "rollback_started"):
@@ -68,7 +68,7 @@ def judge(
     live = _last([task for task in tasks if task["DesiredState"] not in _GONE])
     state = str(live["Status"]["State"]) if live else ""
     if home is not None and not home.takes_services:
-        return Verdict(NODE_AWAY, f"it waits for its node {home.name}, which is {home.trouble}")
+        return Verdict(NODE_AWAY, home.waiting)
     if live and state in _UNASSIGNED and live["Status"].get("Err"):
         # While its predecessor stops, that one's place is not free.
         if any(task is not live and task["Status"]["State"] in HOLDING for task in tasks):
@@ -90,6 +90,17 @@ def assigned_node(tasks: Sequence[Mapping[str, Any]]) -> str:
     """Id of the node that the newest task which has one was given to; empty where none was."""
     newest = _last([task for task in tasks if task.get("NodeID")])
     return str(newest["NodeID"]) if newest else ""
+
+
+def under_way(service: Optional[Mapping[str, Any]]) -> bool:
+    """Whether the Swarm puts a container of what the service is to be in place of what it was, and may yet go back."""
+    return ((service or {}).get("UpdateStatus") or {}).get("State") == "updating"
+
+
+def older_tasks(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Ids of the tasks from before the update of a service; of all where nobody tells when it began."""
+    begun = str((service.get("UpdateStatus") or {}).get("StartedAt") or "").rstrip("Z")
+    return {str(task["ID"]) for task in tasks if not begun or str(task.get("CreatedAt") or "").rstrip("Z") < begun}
 
 
 def _ending(task: Mapping[str, Any], nodes: Mapping[str, str]) -> str:

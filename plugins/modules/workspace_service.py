@@ -18,7 +18,8 @@ description:
     container. Runs on a manager of the Swarm, and takes the whole list in one call and in parallel.
   - A workspace with local volumes gets its node when it is created, and never another one, for its files are there.
     While that node is away the workspace waits for it, and nothing with an empty home is started elsewhere.
-  - An update that does not get healthy is rolled back by the Swarm, and reported as the failure that it is.
+  - An update that does not get healthy is rolled back by the Swarm, and reported as the failure that it is; also by a
+    run that finds it under way. What runs on a paused node is not updated.
   - Secrets are secrets of the Swarm. A changed one is a new version, and the container is replaced for it.
   - Images have to be on the nodes under their names; no registry is asked by this module.
   - What a Swarm has no word for is refused; that is O(pools), C(mounts), devices and privileges of C(runtime),

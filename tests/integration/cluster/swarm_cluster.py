@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -148,18 +149,21 @@ class Services:
 
         :param on: the machine that it asks instead of the manager.
         """
-        machine = self.cluster[on] if on else self.cluster.manager
-        given = {
-            "workspaces": list(entries),
-            "state_dir": str(self.state_dir),
-            "docker_host": machine.url,
-            "health_timeout": 60,
-            "stop_timeout": 8,
-            "monitor": 1,
-            "engines": {name: machine.url for name, machine in self.cluster.members.items()},
-            **options,
-        }
-        return self._module("workspace_service", given)
+        return self._module("workspace_service", self._given(entries, on=on, **options))
+
+    @contextlib.contextmanager
+    def running(self, *entries: dict[str, Any], **options: Any) -> Iterator[None]:
+        """While the module runs, which is killed in the end."""
+        command, text = self._command("workspace_service", self._given(entries, **options))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            assert process.stdin is not None
+            try:
+                process.stdin.write(text.encode())
+                process.stdin.close()
+                yield
+                assert process.poll() is None, "it has ended by itself"
+            finally:
+                process.kill()
 
     def info(self, *names: str) -> list[dict[str, Any]]:
         """What ``workspace_service_info`` tells of workspaces, in check mode as well as out of it."""
@@ -175,11 +179,28 @@ class Services:
         assert found["workspaces"] == checked["workspaces"]
         return list(found["workspaces"])
 
-    def _module(self, module: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _given(self, entries: Sequence[dict[str, Any]], on: str = "", **options: Any) -> dict[str, Any]:
+        machine = self.cluster[on] if on else self.cluster.manager
+        return {
+            "workspaces": list(entries),
+            "state_dir": str(self.state_dir),
+            "docker_host": machine.url,
+            "health_timeout": 60,
+            "stop_timeout": 8,
+            "monitor": 1,
+            "engines": {name: machine.url for name, machine in self.cluster.members.items()},
+            **options,
+        }
+
+    def _command(self, module: str, given: dict[str, Any]) -> tuple[list[str], str]:
+        """The command that runs a module, and its input."""
         check_mode = given.pop("check_mode", False)
         given.update(_ansible_check_mode=check_mode, _ansible_diff=True, _ansible_remote_tmp=str(self.state_dir))
         command = [sys.executable, "-m", f"ansible_collections.codeopen.workspaces.plugins.modules.{module}"]
-        text = json.dumps({"ANSIBLE_MODULE_ARGS": given})
+        return command, json.dumps({"ANSIBLE_MODULE_ARGS": given})
+
+    def _module(self, module: str, given: dict[str, Any]) -> dict[str, Any]:
+        command, text = self._command(module, given)
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         assert "{" in done.stdout, done.stdout + done.stderr
         return dict(json.loads(done.stdout[done.stdout.index("{") :]))

@@ -130,6 +130,46 @@ def test_an_update_that_never_gets_healthy_is_a_failure_and_the_old_one_serves(s
     assert not services.ok(entry)["changed"]
 
 
+def test_an_update_that_was_interrupted_and_is_rolled_back_is_a_failure_of_the_next_run(services: Services) -> None:
+    # Takes its time to stop, which the second run begins in.
+    entry = services.entry("a", mode="lingers")
+    services.ok(entry)
+    changed = dict(entry, environment={"MODE": "never"})
+    with services.running(changed):
+        services.cluster.until(lambda: (services.service("a").get("UpdateStatus") or {}).get("State") == "updating")
+    service = services.service("a")
+    # What the list says of it and what a look at it says are compared.
+    assert service["Spec"] in [one["Spec"] for one in services.cluster.manager.docker.api.services()]
+    assert service["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["MODE=lingers"]
+    (result,) = services.run(changed)["workspaces"]
+    assert (result["action"], result["changed"]) == ("none", False)
+    assert result["rolled_back"] is True
+    assert "not healthy" in result["reason"]
+    assert "mode lingers" in services.only("a").logs().decode()
+    assert not services.ok(entry)["changed"]
+
+
+def test_what_runs_on_a_paused_node_is_not_replaced(services: Services, cluster: Cluster) -> None:
+    entry, options = services.entry("a"), {"placement": {"disk": "ssd"}}
+    services.ok(entry, **options)
+    container = services.only("a").id
+
+    def become(availability: str) -> None:
+        node = cluster.node("w2")
+        spec = dict(node["Spec"], Availability=availability)
+        cluster.manager.docker.api.update_node(node["ID"], node["Version"]["Index"], spec)
+
+    become("pause")
+    try:
+        (result,) = services.run(dict(entry, cpus=0.2), **options)["workspaces"]
+        assert "its node w2 is paused" in result["error"]
+        assert result["changed"] is False
+        assert services.only("a").id == container
+    finally:
+        become("active")
+    assert services.converged(dict(entry, cpus=0.2), **options)["workspaces"][0]["action"] == "update"
+
+
 def test_an_update_that_dies_is_told_with_its_last_words(services: Services) -> None:
     entry = services.entry("a")
     services.ok(entry)
