@@ -47,12 +47,17 @@ class DiskLimits:
         paths = {} if self._reason else self._paths()
         for item in items:
             limit = int(item.entry.get("disk") or 0)
-            if not limit or item.state == "absent" or item.failed:
+            if item.state == "absent" or item.failed:
                 continue
-            item.result["disk"] = {"limit": limit, "enforced": not self._reason, "watched_because": self._reason}
+            if limit:
+                item.result["disk"] = {"limit": limit, "enforced": not self._reason, "watched_because": self._reason}
+            if self._reason:
+                continue
             mine = paths.get(item.name, [])
             key = workspace_key(item.name)
-            if not self._reason and mine and self._quotas.lacks(key, mine, limit):
+            if not limit:
+                describe_live(item, {"disk": self._quotas.limit_of(key, [self._place, *mine])}, {"disk": 0})
+            elif mine and self._quotas.lacks(key, mine, limit):
                 found = self._quotas.usage(key, self._place).limit
                 describe_live(item, {"disk": found or "watched"}, {"disk": limit})
 
@@ -64,11 +69,14 @@ class DiskLimits:
         paths = self._paths()
         for item in items:
             limit, mine = int(item.entry.get("disk") or 0), paths.get(item.name, [])
-            if item.failed or not limit or not mine or not item.result["changed"]:
+            if item.failed or item.state == "absent" or not item.result["changed"]:
                 continue
+            key = workspace_key(item.name)
             try:
-                if item.state != "absent" and self._quotas.lacks(workspace_key(item.name), mine, limit):
-                    self._quotas.apply(workspace_key(item.name), mine, limit)
+                if not limit and self._quotas.limit_of(key, [self._place, *mine]):
+                    self._quotas.lift(key, [self._place, *mine])
+                elif limit and mine and self._quotas.lacks(key, mine, limit):
+                    self._quotas.apply(key, mine, limit)
             except (WorkspacesError, OSError) as error:
                 mark_failed(item, error)
 

@@ -127,6 +127,10 @@ class Quotas:
         project = self._book.projects().get(key)
         return self._report(path).get(project, Usage()) if project is not None else Usage()
 
+    def limit_of(self, key: str, paths: Iterable[str]) -> int:
+        """The limit in bytes that the kernel enforces for a key on any of the file systems of paths, 0 for none."""
+        return max((self.usage(key, path).limit for path in paths if not self.unenforced(path)), default=0)
+
     def lacks(self, key: str, paths: Iterable[str], limit: int) -> bool:
         """Whether any of the directories is not yet under this limit, in bytes."""
         project = self._book.projects().get(key)

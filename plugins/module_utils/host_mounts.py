@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_paths import system_place
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import is_path, relation
@@ -17,12 +17,12 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import
 
 
 def host_problems(
-    workspaces: Sequence[Mapping[str, Any]], owners: Mapping[str, str], forbidden: Iterable[str]
+    workspaces: Sequence[Mapping[str, Any]], owners: Mapping[str, Optional[str]], forbidden: Iterable[str]
 ) -> list[str]:
     """What stands against the mounts on this host.
 
     :param workspaces: without mistakes of their own.
-    :param owners: the owner of each volume that may be mounted; empty for nobody.
+    :param owners: the owner of each volume that there is; empty for nobody, None for one that is not known.
     :param forbidden: places of this host that no workspace gets, such as the engine's data.
     """
     further = list(forbidden)
@@ -59,12 +59,17 @@ def _directory_problem(mount: Mapping[str, Any], forbidden: Iterable[str]) -> st
     return ""
 
 
-def _volume_problem(name: str, entry: Mapping[str, Any], owners: Mapping[str, str]) -> str:
+def _volume_problem(name: str, entry: Mapping[str, Any], owners: Mapping[str, Optional[str]]) -> str:
     if name not in owners:
         guess = nearest(name, owners)
         return f"there is no such volume of this collection{f'; did you mean {guess!r}?' if guess else '.'}"
-    mine = str(entry.get("owner") or "")
-    if owners[name] and owners[name] != mine:
+    mine, owner = str(entry.get("owner") or ""), owners[name]
+    if owner is None:
+        return (
+            "it belongs to a workspace of which this host does not know whose it is: bring that one up with this list, "
+            "or give the volume an owner with workspace_volume."
+        )
+    if owner and owner != mine:
         whose = f"that of {mine}" if mine else "nobody's"
-        return f"the volume is {owners[name]}'s, and the workspace is {whose}."
+        return f"the volume is {owner}'s, and the workspace is {whose}."
     return ""

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 
@@ -18,6 +20,27 @@ _MOUNTS = "/proc/self/mounts"
 def folder_at(place: str, state_dir: str) -> str:
     """The folder that belongs to a state directory, at one of the places."""
     return f"{place}/codeopen-{hashlib.sha256(state_dir.encode()).hexdigest()[:12]}"
+
+
+def folders_of_host(state_dir: str) -> list[str]:
+    """The folders in memory that this user has made for a state directory, wherever secrets are to be now.
+
+    At a place where anybody may make a folder, one that somebody else made, or may write into, is none of them.
+    """
+    found = []
+    for path in (folder_at(place, state_dir) for place in PLACES):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if is_own(status):
+            found.append(path)
+    return found
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether this is a directory of this user's into which nobody else writes."""
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def memory_folder(state_dir: str, mounts: str = _MOUNTS) -> str:

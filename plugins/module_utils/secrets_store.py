@@ -18,7 +18,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
@@ -30,6 +29,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files imp
     write_link,
     write_text,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import folders_of_host, is_own
 
 WORKSPACE_UID = 1000
 PASSWORD_BYTES = 24
@@ -79,6 +79,7 @@ class SecretsStore:
 
     def __init__(self, state_dir: str, workspace: str, memory: str = "") -> None:
         self._state_dir = state_dir
+        self._workspace = workspace
         self.path = os.path.join(state_dir, "workspaces", workspace)
         self.secrets_dir = os.path.join(self.path, "secrets")
         self.memory_dir = os.path.join(memory, workspace) if memory else ""
@@ -89,8 +90,8 @@ class SecretsStore:
 
     @property
     def exists(self) -> bool:
-        """Whether anything is kept."""
-        return os.path.isdir(self.path)
+        """Whether anything is kept, on disk or in memory."""
+        return any(os.path.isdir(path) for path in self._folders())
 
     def password(self) -> Optional[str]:
         """The password, or None before there is one."""
@@ -114,12 +115,13 @@ class SecretsStore:
         return {name: text for name, text in found.items() if text is not None and not name.endswith(TEMPORARY)}
 
     def misplaced(self, files: Mapping[str, str]) -> list[str]:
-        """The names of files that are on disk and should be in memory, or the other way round."""
+        """The names of files that are on disk and should be in memory, or the other way round, or in both."""
         there = {name: os.path.join(self.secrets_dir, name) for name in files}
+        left = {name for folder in self._left_in_memory() for name in os.listdir(folder)}
         return sorted(
             name
             for name, path in there.items()
-            if os.path.lexists(path) and os.path.islink(path) != bool(self.memory_dir)
+            if name in left or (os.path.lexists(path) and os.path.islink(path) != bool(self.memory_dir))
         )
 
     def write_user_secrets(self, files: Mapping[str, str]) -> None:
@@ -141,6 +143,10 @@ class SecretsStore:
                 write_link(path, f"{MEMORY_PATH}/{name}")
             else:
                 self._write_secret(path, text)
+        # The folder itself stays: a container that was made when secrets were in memory has it mounted.
+        for folder in self._left_in_memory():
+            for name in os.listdir(folder):
+                os.unlink(os.path.join(folder, name))
 
     def network(self) -> str:
         """The network file's text; empty where there is none."""
@@ -191,16 +197,28 @@ class SecretsStore:
     def purge(self) -> None:
         """Remove all of it."""
         try:
-            for path in (self.path, self.memory_dir):
-                if path and os.path.isdir(path):
+            for path in self._folders():
+                if os.path.isdir(path):
                     shutil.rmtree(path)
         except OSError as error:
             raise WorkspacesError(f"{path} cannot be removed: {error.strerror}.") from error
 
+    def _folders(self) -> list[str]:
+        return [path for path in (self.path, self.memory_dir, *self._left_in_memory()) if path]
+
+    def _left_in_memory(self) -> list[str]:
+        """Its folders in memory from runs that had secrets there; this one has them on disk, or at another place."""
+        folders = [os.path.join(folder, self._workspace) for folder in folders_of_host(self._state_dir)]
+        return [path for path in folders if path != self.memory_dir and os.path.isdir(path)]
+
     def _place(self, name: str) -> str:
         """Where the value of a secret is."""
         path = os.path.join(self.secrets_dir, name)
-        return os.path.join(self.memory_dir, name) if self.memory_dir and os.path.islink(path) else path
+        if not os.path.islink(path):
+            return path
+        folders = [folder for folder in (self.memory_dir, *self._left_in_memory()) if folder]
+        places = [os.path.join(folder, name) for folder in folders]
+        return next((place for place in places if os.path.exists(place)), places[0] if places else path)
 
     def _remove(self, name: str) -> None:
         value, path = self._place(name), os.path.join(self.secrets_dir, name)
@@ -233,8 +251,7 @@ def _own_directory(path: str) -> None:
     :raises WorkspacesError: it is somebody else's.
     """
     os.makedirs(path, mode=0o755, exist_ok=True)
-    found = os.lstat(path)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    if not is_own(os.lstat(path)):
         raise WorkspacesError(
             f"{path} is not this user's own directory, or others may write there: look who made it, and remove it."
         )

@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING, Any, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import disk_quota
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import asked_limit
 from ansible_collections.codeopen.workspaces.plugins.module_utils.file_trees import used_bytes
-from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import (
     VolumeBook,
     quota_key,
     workspace_key,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_orphans import gather, is_orphan
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_owners import owners_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_run import look
-from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import (
-    Volume,
-    is_orphan,
-    owner_of,
-    size_of,
-)
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import Volume, size_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -42,8 +38,8 @@ class VolumeInspector:
         self._measure = measure
         self._book = VolumeBook(state_dir)
         self._quotas = disk_quota.of_host(self._book)
-        self._recorded = Records(state_dir).last_states()
         self._host = look(client)
+        self._gone = gather(client, state_dir, self._host.workspaces)
 
     def volumes(self, names: Collection[str]) -> list[dict[str, Any]]:
         """What is known about these volumes, about all where none is named."""
@@ -83,13 +79,13 @@ class VolumeInspector:
 
     def _facts(self, volume: Volume) -> dict[str, Any]:
         known = self._book.volumes().get(volume.name, {})
-        asked = SecretsStore(self._state_dir, volume.workspace).asked() if volume.workspace else {}
+        owner = owners_of([volume], self._book.volumes(), self._state_dir)[volume.name]
         size = self._size(volume)
         used = used_bytes(volume.path) if self._measure and os.path.isdir(volume.path) else None
         return {
             "name": volume.name,
             "workspace": volume.workspace,
-            "owner": owner_of(volume, known) or str(asked.get("owner") or ""),
+            "owner": owner or "",
             "labels": volume.user_labels,
             "driver": volume.driver,
             "path": volume.path,
@@ -98,7 +94,7 @@ class VolumeInspector:
             "used_by": [
                 {"container": use.container, "state": use.state, "writes": use.writes} for use in volume.used_by
             ],
-            "orphan": is_orphan(volume, self._host.workspaces, self._recorded),
+            "orphan": is_orphan(volume, self._gone),
             "size": size,
             **self._limit(quota_key(volume.name), [volume.path], size, used),
         }

@@ -20,9 +20,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import VolumeError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.file_trees import copy_tree, used_bytes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
-from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import WORKSPACE_UID
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, quota_key
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_orphans import gather, is_orphan
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import Volume, VolumeWish
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class VolumeRun:
     """A run over a list of volumes."""
 
     def __init__(self, client: DockerClient, settings: VolumeSettings) -> None:
+        self._client = client
         self._api: Any = client.api
         self._settings = settings
         self._book = VolumeBook(settings.state_dir)
@@ -100,11 +101,11 @@ class VolumeRun:
         """
         if not self._settings.prune:
             return []
-        recorded = Records(self._settings.state_dir).last_states()
+        known = gather(self._client, self._settings.state_dir, self._host.workspaces)
         orphans = [
             volume
             for volume in self._host.volumes.values()
-            if volumes.is_orphan(volume, self._host.workspaces, recorded)
+            if is_orphan(volume, known)
             and volume.name not in kept
             and (not self._settings.prune_of or volume.workspace in self._settings.prune_of)
         ]

@@ -15,7 +15,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.host_paths imp
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_size, parse_size
 from ansible_collections.codeopen.workspaces.plugins.module_utils.schema import NAME
-from ansible_collections.codeopen.workspaces.plugins.module_utils.states import REMOVED
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import nearest
 
 # The budget that it was made with; the book of volumes has the one that counts.
@@ -282,16 +281,3 @@ def shrunk(wish: VolumeWish, used: int) -> str:
         f"Volume '{wish.name}': size is {format_size(wish.size)}, and {format_size(used)} are in it: "
         "expected a budget that is not below that."
     )
-
-
-def is_orphan(volume: Volume, workspaces: Iterable[str], recorded: Mapping[str, str]) -> bool:
-    """Whether a volume is left over from a workspace that is gone.
-
-    One whose container is lost, but which nobody removed, is not gone: the next run makes it anew with its volumes.
-
-    :param workspaces: those that have a container.
-    :param recorded: last states of workspaces by the host's record.
-    """
-    if not volume.ours or not volume.workspace or volume.used_by or volume.workspace in workspaces:
-        return False
-    return recorded.get(volume.workspace, REMOVED) == REMOVED

@@ -83,8 +83,12 @@ options:
     default: false
   prune_orphans:
     description:
-      - Remove the volumes of workspaces that are gone, with all their files. A workspace is gone when it has no
-        container, and the record of states does not say that it is lost.
+      - Remove the volumes of workspaces that are gone, with all their files. A workspace is gone when the host's record
+        of states says that it was removed, after the volume was made, and nothing has its name since then, neither a
+        container nor a service of the engine's Swarm.
+      - Volumes of workspaces of which the record knows nothing stay, such as those that a Swarm's workspaces leave on
+        their nodes, and those of a host whose record was lost. On a Swarm's worker, which cannot list services, all
+        stay. Such ones are removed by name, in O(volumes) with O(volumes[].state=absent).
       - What O(volumes) names is never pruned.
     type: bool
     default: false

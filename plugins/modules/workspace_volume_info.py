@@ -71,7 +71,8 @@ volumes:
       type: str
       sample: demo
     owner:
-      description: Whose it is, empty for nobody.
+      description:
+        - Whose it is, empty for nobody. The volumes of a workspace are its owner's.
       returned: always
       type: str
       sample: ada
@@ -104,7 +105,9 @@ volumes:
       type: list
       elements: dict
     orphan:
-      description: Whether it is left over from a workspace that is gone.
+      description:
+        - Whether it is left over from a workspace that the record of states says was removed. One of a workspace of
+          which nothing is known is not.
       returned: always
       type: bool
     size:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Limits of disk on a real XFS with project quotas, in a kernel that has them: User Mode Linux runs this machine's own
-files, without changing any, under a kernel of its own. The engine is a stand-in there, which lists volumes."""
+files, without changing any, under a kernel of its own. The engine is a stand-in there, which has volumes and no containers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ sleep 60
 """
 
 SCRIPT = """\
-import json, os, sys
+import json, os, shutil, sys
 from types import SimpleNamespace
 from ansible_collections.codeopen.workspaces.plugins.module_utils import disk_quota
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits
@@ -45,6 +45,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, workspace_key
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_inspection import VolumeInspector
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_run import VolumeRun, VolumeSettings
 
 MIB = 1024**2
 root = sys.argv[1]
@@ -82,7 +84,44 @@ def run(disk):
     return item.result
 
 
-engine = SimpleNamespace(api=SimpleNamespace(volumes=lambda filters: {"Volumes": [row("home"), row("project")]}))
+def create_volume(name, driver, labels):
+    paths[name] = f"{root}/volumes/{name}/_data"
+    os.makedirs(paths[name])
+    alone[name] = {"Name": name, "Driver": driver, "Mountpoint": paths[name], "Labels": labels}
+    return alone[name]
+
+
+def remove_volume(name):
+    shutil.rmtree(f"{root}/volumes/{name}")
+    del alone[name]
+
+
+def volume(**wish):
+    # A run of workspace_volume over one volume, after check mode told the same.
+    foretold, result = [
+        VolumeRun(engine, VolumeSettings(state, check_mode=check_mode)).converge([{"name": "own", **wish}])[0]
+        for check_mode in (True, False)
+    ]
+    assert foretold == result, (foretold, result)
+    return result
+
+
+def info(name):
+    # What workspace_volume_info says of a volume.
+    (found,) = VolumeInspector(engine, state, measure=True).volumes([name])
+    return {key: found.get(key) for key in ("size", "enforced", "watched_because", "over")}
+
+
+alone = {}
+engine = SimpleNamespace(
+    api=SimpleNamespace(
+        volumes=lambda filters=None: {"Volumes": [row("home"), row("project"), *alone.values()]},
+        containers=lambda all, filters: [],
+        info=lambda: {},
+        create_volume=create_volume,
+        remove_volume=remove_volume,
+    )
+)
 told = {}
 fill("home", 2)
 told["first"] = run(10 * MIB)
@@ -104,6 +143,27 @@ try:
 except (WorkspacesError, OSError) as error:
     told["gone"] = str(error)
 told["elsewhere"] = quotas.unenforced("/")
+told["no_tier"] = [run(0), run(0)]
+told["fits_no_tier"] = fill("home", 40)
+told["made"] = volume(size="8MiB")
+told["made_info"] = info("own")
+told["made_again"] = volume(size="8MiB")
+told["made_fits"] = fill("own", 10)
+told["full_info"] = info("own")
+told["larger"] = volume(size="12MiB")
+told["larger_fits"] = fill("own", 10)
+told["unlimited"] = volume(size="0")
+told["unlimited_info"] = info("own")
+told["unlimited_fits"] = fill("own", 10)
+# A budget from before there were quotas.
+VolumeBook(state).write_volume("own", {"owner": "", "size": 40 * MIB})
+told["lacking_info"] = info("own")
+told["enforced"] = volume(size="40MiB")
+told["enforced_again"] = volume()
+told["enforced_info"] = info("own")
+told["enforced_fits"] = fill("own", 40)
+told["removed"] = volume(state="absent")
+told["projects_left"] = sorted(VolumeBook(state).projects())
 print("RESULT", json.dumps(told))
 """
 
@@ -161,6 +221,40 @@ def test_a_volume_has_a_limit_of_its_own_until_it_is_lifted(told: dict[str, Any]
     assert sorted(told["projects"]) == ["volume:data", "workspace:demo"]
     assert len(set(told["projects"].values())) == 2
     assert told["lifted"] == 6
+
+
+def test_a_workspace_whose_tier_gives_no_limit_any_more_has_none(told: dict[str, Any]) -> None:
+    lifted, again = told["no_tier"]
+    assert lifted["diff"]["before"]["disk"] == 30 * 1024**2
+    assert lifted["diff"]["after"]["disk"] == 0
+    assert not again["changed"]
+    assert told["fits_no_tier"] == 40
+
+
+def test_the_kernel_keeps_a_volume_within_its_budget(told: dict[str, Any]) -> None:
+    enforced = {"enforced": True, "watched_because": "", "over": False}
+    assert (told["made"]["action"], told["made_again"]["action"]) == ("create", "none")
+    assert told["made_info"] == told["full_info"] == {"size": 8 * 1024**2, **enforced}
+    assert told["made_fits"] in (7, 8)
+    assert told["larger"]["action"] == "set"
+    assert told["larger_fits"] in (3, 4)
+    assert told["unlimited"]["action"] == "set"
+    assert told["unlimited_info"] == {"size": 0, "enforced": False, "watched_because": "", "over": False}
+    assert told["unlimited_fits"] == 10
+
+
+def test_a_budget_that_was_only_watched_is_enforced_by_the_next_run(told: dict[str, Any]) -> None:
+    assert told["lacking_info"]["watched_because"] == "the limit is not set yet; the next run sets it"
+    assert not told["lacking_info"]["enforced"]
+    assert told["enforced"]["action"] == "set"
+    assert told["enforced"]["diff"]["before"]["limit"] == "watched"
+    assert told["enforced"]["diff"]["after"]["limit"] == "enforced"
+    assert told["enforced_again"]["action"] == "none"
+    assert told["enforced_info"]["enforced"]
+    # Some 20 MiB were there.
+    assert 17 <= told["enforced_fits"] <= 20
+    assert told["removed"]["action"] == "remove"
+    assert "volume:own" not in told["projects_left"]
 
 
 def test_what_cannot_be_is_told(told: dict[str, Any]) -> None:

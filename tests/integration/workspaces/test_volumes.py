@@ -286,6 +286,10 @@ def test_orphans_are_pruned_only_when_that_is_asked_for(volumes: Volumes) -> Non
     host.client.containers.get(f"codeopen-{host.name('lost')}").remove(force=True)
     host.ok(host.entry("gone", state="absent"), host.entry("kept", state="absent"))
     volumes.run({"name": "alone", "owner": "ada"})
+    # As a Swarm leaves it on a node while its workspace is stopped: labels, and nothing in this host's record.
+    labels = {"codeopen.workspace": host.name("asleep"), "codeopen.volume": "home"}
+    host.client.api.create_volume(volumes.name("asleep-home"), labels=labels)
+    mine.append(host.name("asleep"))
     orphans = {name for name, told in volumes.told().items() if told["orphan"]}
     assert orphans == {volumes.name("gone-home"), volumes.name("kept-home")}
     assert not volumes.run({"name": "alone"})["changed"]
@@ -298,8 +302,19 @@ def test_orphans_are_pruned_only_when_that_is_asked_for(volumes: Volumes) -> Non
     assert [one["name"] for one in done["pruned"]] == [volumes.name("gone-home")]
     left = [name for name in ("gone-home", "lost-home", "here-home", "kept-home", "alone") if volumes.exists(name)]
     assert left == ["lost-home", "here-home", "kept-home", "alone"]
+    # A volume that was made again after that has files of another workspace with the name.
+    host.client.api.create_volume(
+        volumes.name("gone-home"), labels={"codeopen.workspace": host.name("gone"), "codeopen.volume": "home"}
+    )
     assert [one["name"] for one in volumes.run(**options)["pruned"]] == [volumes.name("kept-home")]
     assert not volumes.run(**options)["changed"]
+    # Whoever loses the record loses no files.
+    host.ok(host.entry("here", state="absent"))
+    assert volumes.told()[volumes.name("here-home")]["orphan"]
+    (host.state_dir / "records.sqlite").unlink()
+    assert not any(told["orphan"] for told in volumes.told().values())
+    assert not volumes.run(**options)["changed"]
+    assert volumes.steps({"name": "asleep-home", "state": "absent"}) == ["remove"]
 
 
 def test_what_a_workspaces_volumes_have_together(volumes: Volumes) -> None:
@@ -352,6 +367,35 @@ def test_mounts_of_directories_and_volumes(volumes: Volumes, tmp_path: Path) -> 
     changed = host.ok(fewer, check_mode=True)["workspaces"][0]
     assert (changed["action"], changed["diff"]["after"]["mounts"]) == ("update", [f"{volumes.name('sets')}:/sets"])
     assert host.ok(fewer)["changed"]
+
+
+def test_the_volumes_of_a_workspace_are_its_owners(volumes: Volumes) -> None:
+    host = volumes.host
+    ada, eve = f"{host.prefix}-ada", f"{host.prefix}-eve"
+    mounts = [{"source": volumes.name("adas-home"), "target": "/other"}]
+    adas, spying = host.entry("adas", owner=ada), host.entry("one", owner=eve, mounts=mounts)
+    host.ok(adas)
+    for wish in ([spying], [adas, spying], [host.entry("adas", state="absent"), spying]):
+        for check_mode in (True, False):
+            refused = host.run(*wish, check_mode=check_mode)
+            assert f"the volume is {ada}'s, and the workspace is that of {eve}" in refused["msg"]
+    assert "the workspace is nobody's" in host.run(host.entry("one", mounts=mounts))["msg"]
+    assert host.container("one") is None
+    assert host.container("adas") is not None
+    # Her own workspaces may have it, and those of whom it is given to.
+    assert host.ok(host.entry("two", owner=ada, mounts=mounts))["changed"]
+    host.ok(host.entry("two", state="absent"))
+    assert volumes.steps({"name": "adas-home", "owner": eve}) == ["set"]
+    assert host.ok(spying)["changed"]
+
+
+def test_a_volume_of_a_workspace_of_unknown_owner_is_nobody_elses(volumes: Volumes) -> None:
+    host = volumes.host
+    mounts = [{"source": volumes.name("theirs"), "target": "/other"}]
+    volumes.run({"name": "theirs", "workspace": host.name("theirs")})
+    wish = host.entry("one", mounts=mounts)
+    assert "does not know whose it is" in host.run(wish)["msg"]
+    assert not host.run(host.entry("theirs"), wish, check_mode=True).get("failed")
 
 
 def test_mounts_that_no_workspace_may_have_are_told_at_once(volumes: Volumes, tmp_path: Path) -> None:

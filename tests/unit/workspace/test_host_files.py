@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils import memory_folder as memory_folders
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import (
@@ -139,6 +140,69 @@ def test_user_secrets_in_memory_are_links_and_move_to_disk_and_back(tmp_path: Pa
     assert (os.listdir(in_memory.secrets_dir), "token" in os.listdir(value.parent)) == (["password"], False)
     in_memory.purge()
     assert not value.parent.exists()
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places in memory, as this test has them."""
+    found = [str(tmp_path / name) for name in ("run", "shm")]
+    for place in found:
+        os.mkdir(place)
+    monkeypatch.setattr(memory_folders, "PLACES", tuple(found))
+    return found
+
+
+@as_root
+@pytest.mark.parametrize("place", [0, 1])
+def test_nothing_stays_in_memory_when_secrets_are_to_be_on_disk(tmp_path: Path, places: list[str], place: int) -> None:
+    memory = memory_folders.folder_at(places[place], str(tmp_path))
+    in_memory, on_disk = SecretsStore(str(tmp_path), "demo", memory), SecretsStore(str(tmp_path), "demo")
+    other = SecretsStore(str(tmp_path), "other", memory)
+    other.write_user_secrets({"token": "other"})
+    in_memory.write_user_secrets({"token": "1", "old": "2"})
+    assert on_disk.misplaced({"token": "1"}) == ["token"]
+    on_disk.write_user_secrets({"token": "1"})
+    # A container that has the folder mounted would not see one that is made anew.
+    assert os.listdir(in_memory.memory_dir) == []
+    assert (on_disk.user_secrets(), on_disk.misplaced({"token": "1"})) == ({"token": "1"}, [])
+    # What was left there by runs that forgot it is found beside the file on disk.
+    Path(in_memory.memory_dir, "token").write_text("1")
+    assert on_disk.misplaced({"token": "1"}) == ["token"]
+    on_disk.write_user_secrets({"token": "1"})
+    assert (os.listdir(in_memory.memory_dir), on_disk.misplaced({"token": "1"})) == ([], [])
+    assert other.user_secrets() == {"token": "other"}
+
+
+@as_root
+def test_a_purge_removes_what_is_in_memory_wherever_secrets_are_now(tmp_path: Path, places: list[str]) -> None:
+    memory = memory_folders.folder_at(places[0], str(tmp_path))
+    for left, purging in (("disk", ""), ("memory", memory)):
+        in_memory = SecretsStore(str(tmp_path), "demo", memory)
+        in_memory.write_user_secrets({"token": left})
+        shutil.rmtree(in_memory.path)
+        store = SecretsStore(str(tmp_path), "demo", purging)
+        assert store.exists
+        store.purge()
+        assert not os.path.exists(in_memory.memory_dir)
+        assert not store.exists
+
+
+@as_root
+def test_a_folder_in_memory_of_somebody_else_is_left_alone(tmp_path: Path, places: list[str]) -> None:
+    trap, aim = Path(memory_folders.folder_at(places[1], str(tmp_path))), tmp_path / "aim"
+    (aim / "demo").mkdir(parents=True)
+    (aim / "demo" / "file").write_text("precious")
+    trap.symlink_to(aim)
+    store = SecretsStore(str(tmp_path), "demo")
+    store.write_user_secrets({"token": "1"})
+    store.purge()
+    assert (aim / "demo" / "file").exists()
+    trap.unlink()
+    aim.rename(trap)
+    os.chown(trap, 1234, 1234)
+    store.write_user_secrets({"token": "1"})
+    store.purge()
+    assert (trap / "demo" / "file").exists()
 
 
 @as_root

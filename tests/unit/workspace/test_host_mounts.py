@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_mounts import host_problems
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_paths import SYSTEM_PLACES, system_place
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import engine_mounts, problems_of_mounts, words
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_owners import owners_of
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import Volume
 
 ME = os.getuid()
 
@@ -125,10 +130,46 @@ def test_the_owner_of_a_directory_counts(tmp_path: Path) -> None:
         ("adas", "eve", "the volume is ada's, and the workspace is that of eve"),
         ("adas", "", "the workspace is nobody's"),
         ("adaz", "ada", "there is no such volume of this collection; did you mean 'adas'?"),
+        ("whose", "ada", "it belongs to a workspace of which this host does not know whose it is"),
+        ("whose", "", "give the volume an owner with workspace_volume"),
     ],
 )
 def test_a_volume_has_to_be_there_and_the_owners(source: str, owner: str, text: str) -> None:
     mount = {"source": source, "target": "/data"}
-    problems = host_problems([entry(mount, owner=owner)], {"adas": "ada", "nobodys": ""}, [])
+    problems = host_problems([entry(mount, owner=owner)], {"adas": "ada", "nobodys": "", "whose": None}, [])
     assert len(problems) == bool(text)
     assert text in "".join(problems)
+
+
+def asked_with(state_dir: Path, **owners: str) -> None:
+    """Let a host know with which owners workspaces were last asked for."""
+    for name, owner in owners.items():
+        folder = Path(SecretsStore(str(state_dir), name).path)
+        folder.mkdir(parents=True)
+        (folder / "asked.json").write_text(json.dumps({"owner": owner}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "wished", "owner"),
+    [
+        ({LABEL_WORKSPACE: "adas"}, {}, [], "ada"),
+        ({LABEL_WORKSPACE: "adas"}, {"owner": "", "size": 5}, [], "ada"),
+        ({LABEL_WORKSPACE: "adas"}, {"owner": "bob"}, [], "bob"),
+        ({LABEL_WORKSPACE: "adas", LABEL_OWNER: "bob"}, {}, [], "bob"),
+        ({LABEL_WORKSPACE: "adas"}, {}, [{"name": "adas", "owner": "bob"}], "bob"),
+        ({LABEL_WORKSPACE: "adas"}, {}, [{"name": "adas"}], ""),
+        ({LABEL_WORKSPACE: "adas"}, {}, [{"name": "adas", "state": "absent"}], "ada"),
+        ({LABEL_WORKSPACE: "adas"}, {}, [{"name": "eves", "owner": "eve"}], "ada"),
+        ({LABEL_WORKSPACE: "nobodys"}, {}, [], ""),
+        ({LABEL_WORKSPACE: "never"}, {}, [], None),
+        ({}, {}, [], ""),
+        ({LABEL_OWNER: "bob"}, {}, [], "bob"),
+    ],
+    ids=str,
+)
+def test_whose_a_volume_is(
+    tmp_path: Path, labels: dict[str, str], known: dict[str, Any], wished: list[dict[str, Any]], owner: str | None
+) -> None:
+    asked_with(tmp_path, adas="ada", nobodys="")
+    volume = Volume("data", "local", "/v", labels)
+    assert owners_of([volume], {"data": known}, str(tmp_path), wished) == {"data": owner}

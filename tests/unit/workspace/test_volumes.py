@@ -5,21 +5,31 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
+import docker
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_size
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
+from ansible_collections.codeopen.workspaces.plugins.module_utils.states import Transition
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_orphans import (
+    Knowledge,
+    gather,
+    is_orphan,
+    seconds,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import (
     LABEL_BUDGET,
     Use,
     Volume,
     VolumeWish,
     action_for,
-    is_orphan,
     owner_of,
     parse_volumes,
     parse_wishes,
@@ -29,12 +39,14 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import
 )
 
 RUNNING, PAUSED = Use("web", "running", True), Use("web", "paused", False)
+MADE, MADE_AT = "2030-01-31T10:00:00Z", 1896084000.0
+REMOVED = {"demo": MADE_AT + 60}
 
 
 def volume(name: str = "data", path: str = "/v/data", uses: tuple[Use, ...] = (), **labels: str) -> Volume:
     """A volume of this collection."""
     own = {LABEL_VOLUME: name, **{f"codeopen.{key}": value for key, value in labels.items()}}
-    return Volume(name, "local", path, own, used_by=uses)
+    return Volume(name, "local", path, own, used_by=uses, created=MADE)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -196,21 +208,85 @@ def test_a_budget_is_not_below_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "workspaces", "recorded", "orphan"),
+    ("found", "known", "orphan"),
     [
-        (volume(workspace="demo"), [], {}, True),
-        (volume(workspace="demo"), ["shop"], {"demo": "removed"}, True),
-        (volume(workspace="demo"), ["demo"], {"demo": "removed"}, False),
-        (volume(workspace="demo"), [], {"demo": "lost"}, False),
-        (volume(workspace="demo"), [], {"demo": "running"}, False),
-        (volume(workspace="demo", uses=(PAUSED,)), [], {}, False),
-        (volume(), [], {}, False),
-        (Volume("data", "local", "/v", {LABEL_WORKSPACE: "demo"}), [], {}, False),
+        (volume(workspace="demo"), Knowledge(removed=REMOVED), True),
+        (volume(workspace="demo"), Knowledge(["shop"], ["shop"], REMOVED), True),
+        # Whoever loses the record, or never had one of it, loses nothing.
+        (volume(workspace="demo"), Knowledge(), False),
+        (volume(workspace="demo"), Knowledge(removed={"shop": MADE_AT + 60}), False),
+        (volume(workspace="demo"), Knowledge(["demo"], removed=REMOVED), False),
+        (volume(workspace="demo"), Knowledge(swarm=["demo"], removed=REMOVED), False),
+        (volume(workspace="demo"), Knowledge(swarm=None, removed=REMOVED), False),
+        (volume(workspace="demo"), Knowledge(removed={"demo": MADE_AT - 1}), False),
+        (Volume("data", "local", "/v", volume(workspace="demo").labels), Knowledge(removed=REMOVED), False),
+        (volume(workspace="demo", uses=(PAUSED,)), Knowledge(removed=REMOVED), False),
+        (volume(), Knowledge(removed=REMOVED), False),
+        (Volume("data", "local", "/v", {LABEL_WORKSPACE: "demo"}, MADE), Knowledge(removed=REMOVED), False),
     ],
     ids=str,
 )
-def test_orphans(found: Volume, workspaces: list[str], recorded: dict[str, str], orphan: bool) -> None:
-    assert is_orphan(found, workspaces, recorded) is orphan
+def test_orphans(found: Volume, known: Knowledge, orphan: bool) -> None:
+    assert is_orphan(found, known) is orphan
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        (MADE, MADE_AT),
+        ("2030-01-31T12:00:00+02:00", MADE_AT),
+        ("2030-01-31T10:00:00.123456789Z", MADE_AT),
+        ("", None),
+        ("yesterday", None),
+        ("2030-01-31T10:00:00", None),
+    ],
+)
+def test_when_a_volume_was_made(created: str, expected: float | None) -> None:
+    assert seconds(created) == expected
+
+
+def swarm(info: dict[str, Any], services: Any = (), configs: Any = ()) -> Any:
+    """An engine with this Swarm; an exception for services is what listing them comes to."""
+
+    def listing(found: Any) -> Any:
+        def rows(filters: dict[str, Any]) -> list[dict[str, Any]]:
+            assert filters == {"label": [LABEL_WORKSPACE]}
+            if isinstance(found, Exception):
+                raise found
+            return [{"Spec": {"Labels": {LABEL_WORKSPACE: name}}} for name in found]
+
+        return rows
+
+    api = SimpleNamespace(info=lambda: {"Swarm": info}, services=listing(services), configs=listing(configs))
+    return SimpleNamespace(api=api)
+
+
+MANAGER = {"LocalNodeState": "active", "ControlAvailable": True}
+
+
+@pytest.mark.parametrize(
+    ("engine", "known"),
+    [
+        (swarm({}), set()),
+        (swarm({"LocalNodeState": "inactive"}), set()),
+        (swarm(MANAGER, ["demo"], ["demo", "gone"]), {"demo", "gone"}),
+        (swarm({"LocalNodeState": "active", "ControlAvailable": False}), None),
+        (swarm({"LocalNodeState": "locked"}), None),
+        (swarm(MANAGER, docker.errors.APIError("no quorum")), None),
+    ],
+)
+def test_what_a_swarm_knows_of_workspaces(engine: Any, known: set[str] | None, tmp_path: Any) -> None:
+    assert gather(engine, str(tmp_path), ["here"]) == Knowledge(["here"], known if known is None else frozenset(known))
+
+
+def test_only_those_whose_record_ends_with_their_removal_were_removed(tmp_path: Any) -> None:
+    records = Records(str(tmp_path))
+    for name, states in {"demo": ["removed"], "back": ["removed", "created"], "lost": ["lost"]}.items():
+        for state in states:
+            records.add(name, [Transition("", state, "as told")], "me", "run")
+    removed = gather(swarm({}), str(tmp_path), []).removed
+    assert sorted(removed) == ["demo"]
+    assert abs(removed["demo"] - time.time()) < 10
 
 
 @pytest.mark.parametrize(
