@@ -58,7 +58,7 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from ansible.errors import AnsibleFilterError
+from ansible_collections.codeopen.workspaces.plugins.plugin_utils.tables import entries_of, table
 
 HEADER = ("WORKSPACE", "STATE", "SERVICE", "ADDRESS")
 REMOVE = "ansible-playbook playbooks/remove.yml -e codeopen_remove={name}"
@@ -71,13 +71,9 @@ def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = "") -
     :param remove: command with ``{name}`` in the place of the workspace's name.
     :raises AnsibleFilterError: where the input is not such a list.
     """
-    if isinstance(workspaces, (str, Mapping)) or not isinstance(workspaces, Sequence):
-        raise AnsibleFilterError(f"workspace_table expects a list of workspaces, not {type(workspaces).__name__}")
-    rows = [HEADER]
+    rows: list[tuple[str, ...]] = []
     notes: list[str] = []
-    for workspace in workspaces:
-        if not isinstance(workspace, Mapping) or "name" not in workspace:
-            raise AnsibleFilterError("workspace_table expects entries with a name, as the module workspace returns")
+    for workspace in entries_of(workspaces, "workspace_table", "workspaces", "name"):
         name = str(workspace["name"])
         if workspace.get("state") == "absent":
             continue
@@ -89,11 +85,9 @@ def workspace_table(workspaces: Sequence[Mapping[str, Any]], remove: str = "") -
         if workspace.get("password_file"):
             notes.append(f"Password of {name}: {workspace['password_file']} (user opencode)")
         notes.append(f"Remove {name}: {(remove or REMOVE).replace('{name}', name)}")
-    if len(rows) == 1:
+    if not rows:
         return "No workspaces."
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([table(HEADER, rows), "", *notes])
 
 
 class FilterModule:

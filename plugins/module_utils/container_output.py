@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import in_utc
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_WORKSPACE,
     Container,
+    Observed,
     by_workspace,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # What a workspace's supervisor writes before the lines of a service.
 _SERVICE = re.compile(r"\[(?P<service>[A-Za-z0-9][A-Za-z0-9_.-]*)\] (?P<text>.*)")
-_POLL_SECONDS = 0.5
 # Those of an engine's events that tell of a workspace's life; a health check is an event or three each time.
 EVENTS = (
     "create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause",
@@ -33,17 +32,24 @@ EVENTS = (
 )  # fmt: skip
 
 
+def workspaces_of(client: DockerClient, names: Sequence[str]) -> dict[str, Observed]:
+    """These workspaces, all where none is named.
+
+    :raises WorkspacesError: there is no workspace of a name.
+    """
+    found = by_workspace(list_containers(client))
+    for name in names:
+        if name not in found:
+            raise WorkspacesError(f"{unknown('workspace', name, found)}.")
+    return {name: found[name] for name in names or sorted(found)}
+
+
 def containers_of(client: DockerClient, names: Sequence[str]) -> dict[str, Container]:
     """The containers of these workspaces, of all where none is named.
 
     :raises WorkspacesError: there is no workspace of a name.
     """
-    with engine_words("Listing containers"):
-        found = by_workspace(client.api.containers(all=True, filters={"label": LABEL_WORKSPACE}))
-    for name in names:
-        if name not in found:
-            raise WorkspacesError(f"{unknown('workspace', name, found)}.")
-    containers = {name: found[name].current or found[name].previous for name in names or sorted(found)}
+    containers = {name: found.current or found.previous for name, found in workspaces_of(client, names).items()}
     return {name: container for name, container in containers.items() if container is not None}
 
 
@@ -60,28 +66,6 @@ def select_lines(lines: Iterable[Mapping[str, str]], services: Sequence[str], ta
     """The last ``tail`` lines of these services, of all where none is named; all lines where ``tail`` is 0."""
     chosen = [dict(line) for line in lines if not services or line["service"] in services]
     return chosen[-tail:] if tail else chosen
-
-
-def read_logs(client: DockerClient, container: Container, since: float) -> list[dict[str, str]]:
-    """The lines of a container's log, oldest first.
-
-    :param since: seconds since 1970; 0 for all that the engine keeps.
-    """
-    with engine_words(f"Reading the log of {container.name}"):
-        raw = client.api.logs(container.id, stdout=True, stderr=True, timestamps=True, since=since or None)
-    return [parse_line(line) for line in raw.decode("utf-8", "replace").splitlines()]
-
-
-def follow(client: DockerClient, containers: Iterable[Container], seconds: float) -> None:
-    """Return after this time, or as soon as none of the containers runs."""
-    ids = {container.id for container in containers}
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with engine_words("Listing containers"):
-            running = {row["Id"] for row in client.api.containers(filters={"label": LABEL_WORKSPACE})}
-        if not ids & running:
-            return
-        time.sleep(max(0.0, min(_POLL_SECONDS, deadline - time.monotonic())))
 
 
 def parse_event(event: Mapping[str, Any]) -> dict[str, Any]:

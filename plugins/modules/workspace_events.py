@@ -43,6 +43,8 @@ options:
     default: 0
 seealso:
   - module: codeopen.workspaces.workspace_info
+  - plugin: codeopen.workspaces.workspace_events_table
+    plugin_type: filter
 """
 
 EXAMPLES = r"""

@@ -20,7 +20,9 @@ extends_documentation_fragment:
   - codeopen.workspaces.reads_only
 options:
   names:
-    description: The workspaces to read of. All, where none is named.
+    description:
+      - The workspaces to read of, which have to be there when it begins.
+      - All, where none is named, also those that come meanwhile.
     type: list
     elements: str
     default: []
@@ -35,17 +37,23 @@ options:
         (V(2030-01-31T10:00:00Z)).
     type: str
   tail:
-    description: How many lines of each workspace, the last ones. V(0) for all that the engine keeps.
+    description:
+      - How many lines of each workspace, the last ones. V(0) for all that the engine keeps.
+      - The engine counts a line of more than 16 KiB as several.
     type: int
     default: 100
   follow:
     description:
       - Seconds to wait before reading, so that what is written meanwhile is among the lines, whatever O(tail) says.
       - It ends early when none of the workspaces runs any more.
+      - Where a container is replaced meanwhile, the lines of its successor are told. What its predecessor wrote last is
+        gone with it.
     type: float
     default: 0
 seealso:
   - module: codeopen.workspaces.workspace_info
+  - plugin: codeopen.workspaces.workspace_logs_table
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -86,14 +94,9 @@ workspaces:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_output import (
-    containers_of,
-    follow,
-    read_logs,
-    select_lines,
-)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.log_reader import LogReader
 from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import parse_moment
 
 
@@ -110,23 +113,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    services, tail = module.params["services"], module.params["tail"]
+    tail = module.params["tail"]
     if tail < 0:
         module.fail_json(msg=f"tail is {tail}: expected 0 for all lines, or how many.")
     now = time.time()
     try:
         since = parse_moment(module.params["since"], now) if module.params["since"] else 0.0
         client = connect(module.params["docker_host"])
-        containers = containers_of(client, module.params["names"])
-        before = {name: len(read_logs(client, container, since)) for name, container in containers.items()}
-        follow(client, containers.values(), module.params["follow"])
-        workspaces = []
-        for name, container in containers.items():
-            lines = read_logs(client, container, since)
-            old, new = lines[: before[name]], lines[before[name] :]
-            workspaces.append(
-                {"name": name, "lines": select_lines(old, services, tail) + select_lines(new, services, 0)}
-            )
+        reader = LogReader(client, module.params["names"], module.params["services"], since, tail)
+        workspaces = reader.read(module.params["follow"])
     except WorkspacesError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, workspaces=workspaces)

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from watched_engine import watched_engine
 
 if TYPE_CHECKING:
     from .conftest import Host
@@ -42,30 +45,141 @@ def test_logs_by_service_time_and_number(host: Host) -> None:
     assert "since is 'noon': expected how long ago" in host.call("workspace_logs", names=[one], since="noon")["msg"]
 
 
-def test_logs_and_events_of_a_time_that_is_to_come(host: Host) -> None:
+@contextlib.contextmanager
+def while_it_follows(do: Callable[[], object]) -> Iterator[str]:
+    """An engine on which something happens as soon as workspace_logs has read what there was, and waits."""
+    requests: list[str] = []
+
+    def see(request: str) -> None:
+        waits = "/containers/json" in request and any("/logs?" in earlier for earlier in requests)
+        first = waits and not any("waits" in earlier for earlier in requests)
+        requests.append("waits" if waits else request)
+        if first:
+            do()
+
+    with watched_engine(see) as url:
+        try:
+            yield url
+        finally:
+            assert "waits" in requests
+
+
+@pytest.mark.parametrize(
+    ("services", "told"),
+    [
+        ([], [("", "three"), ("web", "four"), ("agent", "five"), ("web", "six")]),
+        (["web"], [("web", "one"), ("web", "four"), ("web", "six")]),
+    ],
+)
+def test_what_is_written_while_it_follows_is_told_whatever_tail_says(
+    host: Host, services: list[str], told: list[tuple[str, str]]
+) -> None:
     host.ok(host.entry("one"))
     one = host.name("one")
     container = host.client.containers.get(f"codeopen-{one}")
-    told: dict[str, Any] = {}
-
-    # Whatever begins first, what is looked for happens while they wait or shortly before.
-    events = threading.Thread(
-        target=lambda: told.update(host.call("workspace_events", names=[one], since="1m", duration=6))
-    )
-    logs = threading.Thread(target=lambda: told.update(logs=host.call("workspace_logs", names=[one], follow=60)))
-    events.start()
-    logs.start()
     container.exec_run(WRITE)
-    container.kill()
-    logs.join()
-    events.join()
-    assert texts(told["logs"])[-3:] == [("web", "one"), ("agent", "two"), ("", "three")]
+
+    def write_and_end() -> None:
+        container.exec_run(["sh", "-c", "printf '[web] four\\n[agent] five\\n[web] six\\n' > /proc/1/fd/1"])
+        container.kill()
+
+    begun = time.monotonic()
+    with while_it_follows(write_and_end) as url:
+        result = host.call("workspace_logs", names=[one], services=services, tail=1, follow=300, docker_host=url)
+    assert texts(result) == told
+    # Nothing runs any more that could write.
+    assert time.monotonic() - begun < 150
+
+
+def test_logs_that_are_turned_over_while_it_follows(host: Host) -> None:
+    host.ok(host.entry("one", limits={"log_size": 300_000}))
+    one = host.name("one")
+    container = host.client.containers.get(f"codeopen-{one}")
+
+    def write(word: str, number: int) -> None:
+        script = f"i=0; while [ $i -lt {number} ]; do printf '{word} %01000d\\n' $i; i=$((i+1)); done > /proc/1/fd/1"
+        container.exec_run(["sh", "-c", script])
+
+    # More than is kept, so that each further line has an old one go.
+    write("old", 500)
+    with while_it_follows(lambda: write("new", 100)) as url:
+        result = host.call("workspace_logs", names=[one], tail=1, follow=2, docker_host=url)
+    found = [(word, int(number)) for word, number in (text.split() for _service, text in texts(result))]
+    assert found == [("old", 499), *[("new", number) for number in range(100)]]
+
+
+def test_workspaces_that_are_replaced_and_removed_while_it_follows(host: Host) -> None:
+    host.ok(host.entry("one"), host.entry("two"))
+    one, two = host.name("one"), host.name("two")
+    host.client.containers.get(f"codeopen-{one}").exec_run(WRITE)
+
+    def change() -> None:
+        host.ok(host.entry("one", environment={"TEXT": "other"}), {"name": two, "state": "absent"})
+
+    with while_it_follows(change) as url:
+        result = host.call("workspace_logs", names=[one, two], tail=1, follow=1, docker_host=url)
+    assert not result.get("failed"), result["msg"]
+    assert [entry["name"] for entry in result["workspaces"]] == [one, two]
+    assert texts(result, 0) == [("", "three"), ("", "mode healthy")]
+    assert texts(result, 1) == [("", "mode healthy")]
+
+
+def test_a_container_that_is_gone_before_its_log_is_read(host: Host) -> None:
+    host.ok(host.entry("one"), host.entry("two"))
+    one, two = host.name("one"), host.name("two")
+    container, _since = host.started("one")
+    requests: list[str] = []
+
+    def see(request: str) -> None:
+        if f"/containers/{container}/logs" in request:
+            host.client.api.remove_container(container, force=True)
+        requests.append(request)
+
+    with watched_engine(see) as url:
+        result = host.call("workspace_logs", names=[one, two], tail=1, docker_host=url)
+    assert [entry["lines"] == [] for entry in result["workspaces"]] == [True, False]
+    # What is not asked for is not read.
+    reads = [request for request in requests if "/logs?" in request]
+    assert len(reads) == 2
+    assert all("tail=1" in request.split("?")[1].split("&") for request in reads)
+
+
+def test_events_of_a_time_that_is_to_come(host: Host) -> None:
+    host.ok(host.entry("one"))
+    one = host.name("one")
+    container = host.client.containers.get(f"codeopen-{one}")
+    waiting = threading.Event()
+
+    def kill() -> None:
+        waiting.wait(60)
+        # By now a module that does not wait has its answer.
+        time.sleep(2.5)
+        container.kill()
+
+    def see(request: str) -> None:
+        if "/events?" in request:
+            waiting.set()
+
+    with watched_engine(see) as url:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        events = host.call("workspace_events", names=[one], duration=6, docker_host=url)["events"]
+        killer.join()
     assert {"event": "die", "exit_code": 137} in [
-        {key: event[key] for key in ("event", "exit_code") if key in event} for event in told["events"]
+        {key: event[key] for key in ("event", "exit_code") if key in event} for event in events
     ]
-    assert {event["workspace"] for event in told["events"]} == {one}
+    assert {event["workspace"] for event in events} == {one}
     before = host.call("workspace_events", names=[one], events=["create", "die"], since="1d")["events"]
     assert [event["event"] for event in before] == ["create", "die"]
+
+
+def test_check_mode_tells_the_same(host: Host) -> None:
+    host.ok(host.entry("one"))
+    asked = {"names": [host.name("one")], "since": "1d"}
+    logs = host.call("workspace_logs", **asked, _ansible_check_mode=True)
+    assert (logs["changed"], texts(logs)) == (False, [("", "mode healthy")])
+    events = host.call("workspace_events", **asked, events=["create"], _ansible_check_mode=True)
+    assert (events["changed"], [event["event"] for event in events["events"]]) == (False, ["create"])
 
 
 def test_a_command_runs_in_all_and_fails_where_it_fails(host: Host) -> None:
