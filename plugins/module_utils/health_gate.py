@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 
 if TYPE_CHECKING:
@@ -19,10 +22,41 @@ if TYPE_CHECKING:
 LOG_LINES = 20
 # A container without a health check is taken for running when it has lived this long.
 LIVED_SECONDS = 2.0
+# The engine does not tell of its past, or not in words that we know.
+_FORGOTTEN: tuple[type[Exception], ...] = (*ENGINE_ERRORS, ValueError)
 
 
 class Interrupted(RolloutError):
     """The run was asked to stop; the next one goes on from here."""
+
+
+class Life:
+    """Sees whether a container died since it was first looked at, even if its restart policy started it again."""
+
+    def __init__(self, client: DockerClient, container_id: str) -> None:
+        self._client = client
+        self._id = container_id
+        self._restarts: Optional[int] = None
+
+    def look(self) -> dict[str, Any]:
+        """What state the container is in, in the engine's words.
+
+        :raises RolloutError: it died; with its exit code and last log lines.
+        """
+        details = self._client.api.inspect_container(self._id)
+        state: dict[str, Any] = details["State"]
+        restarts = int(details.get("RestartCount") or 0)
+        # A start that somebody asked for begins the count anew.
+        self._restarts = restarts if self._restarts is None else min(restarts, self._restarts)
+        if restarts <= self._restarts and state["Status"] in ("running", "created"):
+            return state
+        code, oom = _end(self._client, self._id, state, restarts - self._restarts)
+        lines = log_lines(self._client, self._id)
+        ended = "it died" if code is None else f"it died with exit code {code}"
+        killed = ", killed for want of memory" if oom else ""
+        known = {} if code is None else {"exit_code": code}
+        facts = {**known, "oom": oom, "last_lines": lines}
+        raise RolloutError(f"{ended}{killed}.{_ending(lines)}", states.FAILED, facts)
 
 
 def wait_healthy(
@@ -43,24 +77,13 @@ def wait_healthy(
     :raises Interrupted: ``stop`` was set.
     """
     begin = time.monotonic()
-    begin_epoch = time.time()
+    life = Life(client, container_id)
     looks = 0
-    restarts: Optional[int] = None
     stale: Optional[str] = None
     while True:
         known = news.count(container_id)
-        details = client.api.inspect_container(container_id)
-        state = details["State"]
-        if restarts is None:
-            restarts = int(details.get("RestartCount") or 0)
+        state = life.look()
         waited = time.monotonic() - begin
-        restarted = int(details.get("RestartCount") or 0) > restarts
-        if restarted or state["Status"] not in ("running", "created"):
-            code, oom = _end(client, container_id, state, begin_epoch)
-            killed = ", killed for want of memory" if oom else ""
-            lines = log_lines(client, container_id)
-            details = {"exit_code": code, "oom": oom, "last_lines": lines}
-            raise RolloutError(f"it died with exit code {code}{killed}.{_ending(lines)}", states.FAILED, details)
         health = state.get("Health")
         status = str(health["Status"]) if health else ""
         if status == "healthy" or (not health and state["Status"] == "running" and waited >= LIVED_SECONDS):
@@ -97,21 +120,45 @@ def _ending(lines: list[str]) -> str:
     return f"\nLast lines of its log:\n{text}" if text else "\nIts log is empty."
 
 
-def _end(client: DockerClient, container_id: str, state: dict[str, Any], since: float) -> tuple[int, bool]:
-    """The exit code, and whether it was killed for want of memory."""
-    if state["Status"] == "exited":
-        return int(state["ExitCode"]), bool(state.get("OOMKilled"))
-    # Restarted already, it does not know its end any more; the engine's events remember.
-    events = list(
-        client.api.events(
-            since=int(since) - 1,
-            until=int(time.time()) + 1,
-            filters={"container": container_id, "event": ["die", "oom"]},
-            decode=True,
-        )
-    )
-    codes = [int(event["Actor"]["Attributes"].get("exitCode", -1)) for event in events if str(event["Action"]) == "die"]
-    return codes[0] if codes else int(state["ExitCode"]), any(str(event["Action"]) == "oom" for event in events)
+def _end(client: DockerClient, container_id: str, state: dict[str, Any], restarts: int) -> tuple[Optional[int], bool]:
+    """The exit code, None where nobody knows it any more, and whether it was killed for want of memory.
+
+    :param restarts: how often it was started again since.
+    """
+    code = None if state["Status"] == "running" else int(state["ExitCode"])
+    oom = bool(state.get("OOMKilled"))
+    if state["Status"] == "exited" or restarts < 1:
+        return code, oom
+    # Restarted already, it does not know its end any more; the engine's events remember, the last few hundred of them.
+    try:
+        # Its clock may differ from ours, and both may be set at any time; what is told is counted from the last on.
+        api: Any = client.api
+        now = _seconds(str(api.info().get("SystemTime")))
+        filters = {"container": container_id, "event": ["die", "oom"]}
+        events = list(api.events(since=1, until=f"{now:.6f}", filters=filters, decode=True))
+    except _FORGOTTEN:
+        # That it died is certain without them.
+        return code, oom
+    deaths = [number for number, event in enumerate(events) if str(event["Action"]) == "die"]
+    if not deaths:
+        return code, oom
+    begin = deaths[-restarts - 1] + 1 if len(deaths) > restarts else 0
+    first = deaths[-restarts:][0]
+    killed = any(str(event["Action"]) == "oom" for event in events[begin:])
+    return int(events[first]["Actor"]["Attributes"].get("exitCode", -1)), oom or killed
+
+
+def _seconds(text: str) -> float:
+    """A time as the engine writes it, in seconds since 1970.
+
+    :raises ValueError: it is none.
+    """
+    match = re.fullmatch(r"(\S+?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if match is None:
+        raise ValueError(text)
+    whole, fraction, zone = match.groups()
+    moment = datetime.datetime.fromisoformat(whole + zone.replace("Z", "+00:00"))
+    return moment.timestamp() + float(fraction or 0)
 
 
 def _last_output(health: Optional[dict[str, Any]]) -> str:

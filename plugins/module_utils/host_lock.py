@@ -12,10 +12,9 @@ has a fencing number, one higher than that of the last, by which a run sees that
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pwd
-import signal
+import random
 import socket
 import threading
 import time
@@ -24,11 +23,26 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.lock_file import (
+    end_holder,
+    flock,
+    holder_text,
+    is_file,
+    look,
+    process_name,
+    read,
+    write,
+)
 
 # Seconds without a sign of its holder after which a lock is taken over, and how often a holder gives one.
 LEASE = 60.0
 RENEW = 5.0
 _POLL_SECONDS = 0.2
+# How old the answer to whether a lock is still held may be.
+_LOOK_SECONDS = 1.0
+# For how long at most, and how often, a lock is tried for that somebody only looks at.
+_LOOKED_AT_SECONDS = 1.0
+_LOOKED_AT_PAUSE = 0.004
 
 Notify = Callable[[str], None]
 
@@ -44,17 +58,17 @@ class HostLock:
         self.path = path
         self._descriptor = descriptor
         self._guard = threading.Lock()
-        self.fence = int(_read(descriptor).get("fence", 0)) + 1
+        self.fence = int(read(descriptor).get("fence", 0)) + 1
         self._holder: dict[str, Any] = {
             "fence": self.fence,
             "pid": os.getpid(),
-            "process": _process(os.getpid()),
+            "process": process_name(os.getpid()),
             "user": user_name(),
             "host": socket.gethostname(),
             "purpose": purpose,
             "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        _write(descriptor, self._holder)
+        write(descriptor, self._holder)
 
     @classmethod
     def take(cls, path: str, purpose: str) -> Optional[HostLock]:
@@ -64,42 +78,53 @@ class HostLock:
         """
         try:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            deadline = time.monotonic() + _LOOKED_AT_SECONDS
             while True:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                if not flock(descriptor, fcntl.LOCK_EX):
+                    # Those who look at it share it for a moment; a holder shares it with nobody.
+                    looked_at = flock(descriptor, fcntl.LOCK_SH)
                     os.close(descriptor)
-                    return None
-                if _is_file(descriptor, path):
+                    if not looked_at or time.monotonic() > deadline:
+                        return None
+                    # Others that want it look at it in this way, too, and not all in the same moment.
+                    time.sleep(random.uniform(0, _LOOKED_AT_PAUSE))
+                    continue
+                if is_file(descriptor, path):
                     return cls(path, descriptor, purpose)
                 # Its last holder removed the file meanwhile.
                 os.close(descriptor)
         except OSError as error:
             raise WorkspacesError(f"The lock file {path} cannot be used: {error.strerror}.") from error
 
-    def renew(self) -> bool:
-        """Give a sign of life; whether the lock is still this process's."""
+    def renew(self) -> None:
+        """Give a sign of life."""
         with self._guard:
             os.utime(self._descriptor)
-            return _is_file(self._descriptor, self.path) and _read(self._descriptor) == self._holder
+
+    def is_held(self) -> bool:
+        """Whether the lock is still this process's."""
+        with self._guard:
+            return is_file(self._descriptor, self.path) and read(self._descriptor) == self._holder
 
     def tell(self, facts: Mapping[str, Any]) -> None:
         """Put what others have to know beside the holder's name."""
         with self._guard:
             self._holder.update(facts)
-            _write(self._descriptor, self._holder)
+            write(self._descriptor, self._holder)
 
     def release(self, remove: bool = False) -> None:
         """Give it back.
 
         :param remove: whether the file goes, too.
         """
-        if _is_file(self._descriptor, self.path):
-            if remove:
-                os.unlink(self.path)
-            else:
-                _write(self._descriptor, {"fence": self.fence})
+        # Whatever the file says then, it is free for whoever comes next.
+        with suppress(OSError):
+            if is_file(self._descriptor, self.path):
+                if remove:
+                    os.unlink(self.path)
+                else:
+                    write(self._descriptor, {"fence": self.fence})
         os.close(self._descriptor)
 
 
@@ -110,8 +135,9 @@ class Lease:
         self._locks: list[HostLock] = []
         self._guard = threading.Lock()
         self._ended = threading.Event()
-        self._renewed = time.monotonic()
-        self._lost = ""
+        # When the locks were last looked at, and when that told whether they are held.
+        self._looked = self._seen = time.monotonic()
+        self._lost = self._problem = ""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def add(self, locks: Iterable[HostLock]) -> None:
@@ -128,15 +154,19 @@ class Lease:
     def check(self) -> None:
         """See that all locks are still held, before anything is changed.
 
-        :raises LockLost: one is not.
+        :raises LockLost: one is not, or could not be looked at for the time of a lease.
         """
-        # Somebody whose clock stood still may have lost them meanwhile.
-        if time.monotonic() - self._renewed > 2 * RENEW:
-            self._renew()
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look()
         if self._lost:
             raise LockLost(
                 f"The lock {self._lost} was removed or taken over while this run held it, so it changes nothing more. "
                 "The next run goes on."
+            )
+        if self._problem and time.monotonic() - self._seen > LEASE:
+            raise LockLost(
+                f"For {LEASE:g} seconds this run could not see whether its locks are still held, so it changes nothing "
+                f"more: {self._problem}. The next run goes on."
             )
 
     def end(self) -> None:
@@ -146,13 +176,27 @@ class Lease:
     def _watch(self) -> None:
         while not self._ended.wait(RENEW):
             self._renew()
+            self._look()
 
     def _renew(self) -> None:
         with self._guard:
             for lock in self._locks:
-                if not lock.renew():
-                    self._lost = lock.path
-            self._renewed = time.monotonic()
+                # What keeps one sign from being given, a full disk for example, may be over when the next is due.
+                with suppress(OSError):
+                    lock.renew()
+
+    def _look(self) -> None:
+        with self._guard:
+            now = time.monotonic()
+            self._problem = ""
+            for lock in self._locks:
+                try:
+                    if not lock.is_held():
+                        self._lost = lock.path
+                except OSError as error:
+                    self._problem = str(error)
+            self._looked = now
+            self._seen = self._seen if self._problem else now
 
 
 class Waiting:
@@ -176,19 +220,19 @@ class Waiting:
         :raises WorkspacesError: the time is over.
         """
         now = time.monotonic()
-        holder, sign = _look(path)
+        holder, sign = look(path)
         if path != self._path and self._notify is not None:
-            self._notify(f"Waiting for {_holder_text(holder)}, which holds {path}.")
+            self._notify(f"Waiting for {holder_text(holder)}, which holds {path}.")
         if path != self._path or sign != self._sign:
             self._path, self._sign, self._since = path, sign, now
-        elif now - self._since > LEASE and _end(holder):
+        elif now - self._since > LEASE and end_holder(holder):
             if self._notify is not None:
-                self._notify(f"{_holder_text(holder)} gave no sign for {LEASE:g} seconds: ended, to go on.")
+                self._notify(f"{holder_text(holder)} gave no sign for {LEASE:g} seconds: ended, to go on.")
             self._since = now
         left = self._deadline - now
         if left <= 0:
             raise WorkspacesError(
-                f"{_holder_text(holder)} still holds {path} after {self._timeout:g} seconds. "
+                f"{holder_text(holder)} still holds {path} after {self._timeout:g} seconds. "
                 "Try again when it is done, or give a longer lock_timeout."
             )
         time.sleep(min(_POLL_SECONDS, left))
@@ -226,9 +270,8 @@ def held_by_others(folder: str, ours: Iterable[str]) -> dict[str, dict[str, Any]
         with suppress(OSError):
             descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found[name] = _read(descriptor)
+                if not flock(descriptor, fcntl.LOCK_SH):
+                    found[name] = read(descriptor)
             finally:
                 os.close(descriptor)
     return found
@@ -240,74 +283,3 @@ def user_name() -> str:
         return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def _is_file(descriptor: int, path: str) -> bool:
-    """Whether the path still leads to the open file."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _read(descriptor: int) -> dict[str, Any]:
-    size = os.fstat(descriptor).st_size
-    try:
-        value = json.loads(os.pread(descriptor, size, 0).decode())
-    except ValueError:
-        # Between a holder's flock and its first write, or after an end in the middle of one.
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _write(descriptor: int, holder: Mapping[str, Any]) -> None:
-    text = (json.dumps(holder) + "\n").encode()
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
-
-
-def _look(path: str) -> tuple[dict[str, Any], Any]:
-    """What the holder of a lock says of itself, and what changes with its signs of life."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return {}, None
-    try:
-        found = os.fstat(descriptor)
-        return _read(descriptor), (found.st_ino, found.st_mtime_ns)
-    finally:
-        os.close(descriptor)
-
-
-def _process(pid: int) -> str:
-    """What no other process of this machine is called, now or later: the PID's namespace, and when it was started.
-
-    It is empty where there is no such process. The fields are those of proc_pid_stat(5), after the name in brackets.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            started = file.read().rpartition(")")[2].split()[19]
-        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-            boot = file.read().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')} {pid} {started}"
-    except (OSError, IndexError):
-        return ""
-
-
-def _end(holder: Mapping[str, Any]) -> bool:
-    """Kill a holder; whether it was one that this process may kill, which one of another container is not."""
-    pid = holder.get("pid")
-    if not isinstance(pid, int) or not holder.get("process") or _process(pid) != holder["process"]:
-        return False
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except OSError:
-        return False
-    return True
-
-
-def _holder_text(holder: Mapping[str, Any]) -> str:
-    try:
-        return "{purpose} (process {pid} of {user} on {host}, since {since})".format(**holder)
-    except KeyError:
-        return "Another run"

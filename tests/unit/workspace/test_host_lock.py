@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -13,12 +16,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import host_lock as host_lock_module
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import (
     LEASE,
+    HostLock,
+    Lease,
     Waiting,
     held_by_others,
     host_lock,
@@ -208,3 +214,129 @@ def test_an_unusable_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorkspacesError, match=r"file/workspaces\.lock cannot be used"):  # noqa: SIM117
         with host_lock(str(tmp_path / "file" / "workspaces.lock"), "mine", 0):
             pytest.fail("held")
+
+
+def full_disk(*arguments: Any, **options: Any) -> None:
+    """Stands in for what writes."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def until_newer(path: Path, before: int) -> bool:
+    """Whether a sign of life comes."""
+    for attempt in range(100):
+        if path.stat().st_mtime_ns > before:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_signs_go_on_when_what_kept_them_from_being_given_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "mine", 0) as lease:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "utime", full_disk)
+            time.sleep(0.5)
+            before = path.stat().st_mtime_ns
+            lease.check()
+        assert until_newer(path, before)
+        lease.check()
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_one_lock_that_gets_no_sign_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (HostLock.take(str(tmp_path / name), "mine") for name in ("a.lock", "b.lock"))
+    assert first is not None
+    assert second is not None
+    monkeypatch.setattr(first, "renew", full_disk)
+    lease = Lease()
+    lease.add([first, second])
+    try:
+        assert until_newer(tmp_path / "b.lock", (tmp_path / "b.lock").stat().st_mtime_ns)
+    finally:
+        lease.end()
+        lease.give_back(first)
+        lease.give_back(second)
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_locks_that_cannot_be_looked_at_count_as_lost_after_a_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "mine", 0) as lease:
+        begun = time.monotonic()
+        monkeypatch.setattr(HostLock, "is_held", full_disk)
+        with pytest.raises(LockLost, match=r"could not see .*: .*No space left on device"):  # noqa: PT012
+            for attempt in range(100):
+                lease.check()
+                time.sleep(0.1)
+        assert time.monotonic() - begun >= 0.9
+        monkeypatch.undo()
+        monkeypatch.setattr(host_lock_module, "_LOOK_SECONDS", 0.0)
+        lease.check()
+
+
+def test_a_loss_is_seen_long_before_the_next_sign_is_due(tmp_path: Path) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "mine", 0) as lease:
+        lease.check()
+        path.unlink()
+        time.sleep(1.1)
+        with pytest.raises(LockLost):
+            lease.check()
+
+
+def test_locks_are_looked_at_once_a_second_however_often_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    is_held = HostLock.is_held
+
+    def counted(lock: HostLock) -> bool:
+        looks.append(lock.path)
+        return is_held(lock)
+
+    monkeypatch.setattr(HostLock, "is_held", counted)
+    with host_lock(str(tmp_path / "workspaces.lock"), "mine", 0) as lease:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.5:
+            lease.check()
+        assert len(looks) == 1
+
+
+def test_the_lock_of_a_full_disk_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "workspaces.lock"
+    with host_lock(str(path), "first", 0):
+        monkeypatch.setattr(os, "pwrite", full_disk)
+    monkeypatch.undo()
+    with host_lock(str(path), "second", 0):
+        assert json.loads(path.read_text())["purpose"] == "second"
+
+
+def test_a_free_lock_is_to_be_had_while_others_look_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.write_text("{}")
+    with contextlib.closing(path.open()) as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, looking.close).start()
+        lock = HostLock.take(str(path), "mine")
+    assert lock is not None
+    lock.release()
+
+
+def test_whoever_looks_for_long_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.write_text("{}")
+    with contextlib.closing(path.open()) as stuck:
+        fcntl.flock(stuck, fcntl.LOCK_SH)
+        begun = time.monotonic()
+        assert HostLock.take(str(path), "mine") is None
+        assert time.monotonic() - begun < 5
+
+
+def test_a_lock_that_is_held_is_known_to_be_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_lock_module, "_LOOKED_AT_SECONDS", 600.0)
+    path = tmp_path / "a.lock"
+    with host_lock(str(path), "first", 0):
+        assert HostLock.take(str(path), "second") is None
