@@ -222,7 +222,10 @@ options:
             type: list
             elements: str
           timeout:
-            description: Seconds during which it is tried again.
+            description:
+              - Seconds that it has. A check that does not pass is tried again until then, and one that is still under
+                way then has failed, a command that hangs for example.
+              - With V(0) it is tried once, and has ten seconds.
             type: float
             default: 30
       idle_minutes:
@@ -237,6 +240,8 @@ options:
         elements: str
       state:
         description:
+          - With V(present) it is there, as described. One that runs goes on, one that does not stays so, and a new one
+            is not started. Of one that does not run, what changed in its description is applied when it is started.
           - With V(started) it is there, as described, running and healthy.
           - With V(restarted) it is the same, and has been started anew by this task, which therefore always changes
             something.
@@ -245,7 +250,7 @@ options:
             What changed in its description is applied when it is started.
           - With V(absent) its container is gone.
         type: str
-        choices: [started, stopped, restarted, paused, absent]
+        choices: [present, started, stopped, restarted, paused, absent]
         default: started
   pools:
     description:

@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words, list_containers
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
+    engine_words,
+    guard_changes,
+    list_containers,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, PlanError, RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
@@ -113,6 +117,7 @@ class Claims:
             with lock_one(settings.state_dir, member.name, _PURPOSE, network_name(claimed.owner)) as lease:
                 # Another run may have begun to replace or remove it.
                 if lease is not None and self._still_ready(member):
+                    guard_changes(self._client, lease.check)
                     return self._give(claimed, container)
         raise PlanError([self._nothing_to_give(members)])
 
@@ -174,6 +179,9 @@ class Claims:
         with lock_one(self._settings.state_dir, member.name, _PURPOSE, network) as lease:
             if lease is None:
                 raise RolloutError(f"Another run works on workspace '{member.name}': try again when it is done.")
+            guard_changes(self._client, lease.check)
+            # Another run may have changed it until now.
+            self._fleet = by_workspace(list_containers(self._client))
             yield
 
     def _give(self, member: Member, container: Container) -> dict[str, Any]:
@@ -256,9 +264,8 @@ class Claims:
 
     def _remove(self, member: Member) -> None:
         rollout = self._rollout(member)
-        seen = self._fleet.get(member.name, Observed())
-        if seen.exists:
-            rollout.remove(seen)
+        # One whose container somebody took away is removed by the record, too.
+        rollout.remove(self._fleet.get(member.name, Observed()))
         if self._settings.purge:
             rollout.purge()
         else:

@@ -11,7 +11,7 @@ from typing import Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed
 
 # What may be wished.
-STATES = ("started", "stopped", "restarted", "paused", "absent")
+STATES = ("present", "started", "stopped", "restarted", "paused", "absent")
 NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, PAUSE, REMOVE, RECOVER = (
     "none",
     "create",
@@ -25,7 +25,7 @@ NONE, CREATE, UPDATE, APPLY, START, RESTART, STOP, PAUSE, REMOVE, RECOVER = (
     "recover",
 )
 # What an interrupted update left, and what becomes of it before anything else.
-KEEP, DROP_PREVIOUS, PUT_BACK, RESUME = "keep", "drop previous", "put back", "resume"
+KEEP, PUT_BACK, RESUME = "keep", "put back", "resume"
 _RUNS = ("running", "restarting", "paused")
 
 
@@ -44,11 +44,12 @@ class Decision:
     was_serving: bool = False
 
 
-def decide(state: str, observed: Observed, digest: str = "") -> Decision:
+def decide(state: str, observed: Observed, digest: str = "", stopping: bool = False) -> Decision:
     """What to do.
 
     :param state: the wished one: started, stopped, restarted, paused or absent.
     :param digest: the wished configuration's SHA-256; only for ``started`` and ``restarted``.
+    :param stopping: a run ended while it stopped the container, which the engine may be about to do still.
     """
     if state == "absent":
         return Decision(REMOVE if observed.exists else NONE)
@@ -62,12 +63,14 @@ def decide(state: str, observed: Observed, digest: str = "") -> Decision:
         action = _rest(state, base)
         return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
     if settle == RESUME or base is None:
-        return Decision(UPDATE, settle, base)
+        # One that is healthy already has only to pass its checks, which the run before may not have come to.
+        return Decision(RECOVER if base is not None and base.serves else UPDATE, settle, base)
     if base.spec != digest:
         # What an interrupted update stopped had been running.
         return Decision(UPDATE, settle, base, was_serving=base.state in _RUNS or settle == PUT_BACK)
     action = _same(base)
-    if state == "restarted" and action == NONE:
+    # A predecessor that still runs is about to be stopped by the update that was interrupted.
+    if action == NONE and (state == "restarted" or stopping or settle == PUT_BACK):
         action = RESTART
     return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
 
@@ -78,8 +81,7 @@ def _settle(observed: Observed, digest: str) -> tuple[str, Optional[Container]]:
         return KEEP, current
     if current is None:
         return PUT_BACK, previous
-    if current.serves and current.health == "healthy":
-        return DROP_PREVIOUS, current
+    # Only an update that was gone through has no predecessor any more, so nothing proves the new one yet.
     if current.spec == digest:
         return RESUME, current
     return PUT_BACK, previous

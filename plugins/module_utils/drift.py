@@ -14,15 +14,19 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names 
 
 
 def found_configuration(
-    workspace: str, details: Mapping[str, Any], ports: Mapping[str, Mapping[str, Any]]
+    workspace: str,
+    details: Mapping[str, Any],
+    ports: Mapping[str, Mapping[str, Any]],
+    left_out: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The parts of a container that can be compared, in the words of the configuration that was asked for.
 
     :param details: what the engine says about the container.
     :param ports: what it was made with, by port name: ``{container, host, address}``.
+    :param left_out: limits that this host cannot set, see :func:`limits.impossible`.
     """
     host_config = details["HostConfig"]
-    found = limits.words(host_config)
+    found = limits.words(host_config, left_out)
     found["image_id"] = str(details["Image"])
     found["shm"] = int(host_config.get("ShmSize") or 0)
     bindings = host_config.get("PortBindings") or {}

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import (
@@ -17,6 +17,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
     gpus_host,
     host_mounts,
     host_ports,
+    limits,
     network_file,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
@@ -57,7 +58,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
     problems_of_secrets,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
-from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import owner_of, parse_volumes
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_owners import owners_of
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import parse_volumes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import (
     Context,
@@ -146,6 +148,7 @@ class Fleet:
             book = VolumeBook(self._settings.state_dir)
             self._disks = DiskLimits(self._client, disk_quota.of_host(book), book, str(info.get("DockerRootDir") or ""))
             self._context.cpus = int(info["NCPU"])
+            self._context.unlimited = limits.impossible(info)
             self._context.rollouts.starts = threading.Semaphore(self._context.cpus + 1)
             if any(item.entry.get("gpus") for item in present):
                 self._context.gpus = gpus_host.look(info)
@@ -191,7 +194,8 @@ class Fleet:
         leaving = [run for run in runs if run.item.state == "absent"]
         self._in_parallel(leaving, WorkspaceRun.carry_out)
         self._roll_out([run for run in runs if run not in leaving])
-        if changing:
+        # One that is gone already may have left something behind, if the run that removed it was killed.
+        if changing or leaving:
             try:
                 self._tidy_up(leaving, locks)
             except WorkspacesError as error:
@@ -222,6 +226,7 @@ class Fleet:
                 failed = all_failed if len(all_failed) >= self._settings.max_failures else []
             if failed and run.item.result["changed"]:
                 run.item.result.update(changed=False, held_back=True)
+                run.item.result.pop("diff", None)
                 raise RolloutError(f"it is as it was: held back, because of the failure of {', '.join(failed)}.")
             run.carry_out()
 
@@ -234,11 +239,14 @@ class Fleet:
                 work(run)
             except (WorkspacesError, OSError) as error:
                 mark_failed(run.item, error)
-                self._journal.tell(f"{run.item.name}: failed: {str(error).splitlines()[0]}")
+                line = f"failed: {str(error).splitlines()[0]}"
             else:
-                if run.item.result["changed"] and work is not WorkspaceRun.prepare:
-                    action = run.item.result["action"]
-                    self._journal.tell(f"{run.item.name}: {action} done in {time.monotonic() - begun:.1f} s")
+                if not run.item.result["changed"] or work is WorkspaceRun.prepare:
+                    return
+                line = f"{run.item.result['action']} done in {time.monotonic() - begun:.1f} s"
+            # That people see nothing of it must not undo what was done.
+            with suppress(WorkspacesError):
+                self._journal.tell(f"{run.item.name}: {line}")
 
         runs = [run for run in runs if not run.item.failed]
         if not runs:
@@ -254,15 +262,17 @@ class Fleet:
         sources = [mount["source"] for entry in workspaces for mount in entry.get("mounts") or []]
         if not sources:
             return
-        owners: dict[str, str] = {}
+        owners: dict[str, Optional[str]] = {}
         if not all(is_path(source) for source in sources):
             with engine_words("Listing volumes"):
                 rows = self._api.volumes().get("Volumes") or []
             book = VolumeBook(self._settings.state_dir).volumes()
-            for volume in parse_volumes(rows, []).values():
-                known = book.get(volume.name, {})
-                if volume.ours and "unfinished" not in known:
-                    owners[volume.name] = owner_of(volume, known)
+            volumes = [
+                volume
+                for volume in parse_volumes(rows, []).values()
+                if volume.ours and "unfinished" not in book.get(volume.name, {})
+            ]
+            owners = owners_of(volumes, book, self._settings.state_dir, workspaces)
         forbidden = [str(self._host_info().get("DockerRootDir") or ""), self._settings.state_dir]
         problems = host_mounts.host_problems(workspaces, owners, forbidden)
         if problems:

@@ -22,6 +22,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import WILDCARDS, PortRequest, PortWish
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
+# What a new workspace becomes that only has to be present.
+_NEW = {"present": "stopped"}
+
 
 @dataclass
 class Item:
@@ -45,8 +48,9 @@ class Item:
 
     @property
     def state(self) -> str:
-        """The state that is wished; one that is asleep stays stopped."""
-        return "stopped" if self.asleep else str(self.entry.get("state") or "started")
+        """The state that is wished: one that is asleep stays stopped, one that is to be present stays what it is."""
+        wished = "stopped" if self.asleep else str(self.entry.get("state") or "started")
+        return found_state(self) if wished == "present" and self.observed.exists else _NEW.get(wished, wished)
 
     @property
     def end_state(self) -> str:

@@ -144,12 +144,13 @@ class IdlePolicy:
                     result["active_because"] = seen.in_use
                     return
                 lease.check()
+                cause = f"idle for {int(result['idle_seconds'] // 60)} minutes"
+                self._journal.move(candidate.name, states.STOPPING, cause)
                 with engine_words(f"Stopping {candidate.container.name}"):
                     self._api.stop(candidate.container.id, timeout=self._settings.stop_timeout)
                 # A run that dies here leaves a workspace that is stopped like any other, which the next one starts.
                 self._records.fall_asleep(candidate.name)
-                minutes = int(result["idle_seconds"] // 60)
-                self._journal.move(candidate.name, states.STOPPED, f"idle for {minutes} minutes")
+                self._journal.move(candidate.name, states.STOPPED, cause)
                 result["stopped"] = True
         except WorkspacesError as error:
             result["error"] = str(error)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import states
+from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.drift import drift, found_configuration
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_report import services
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
+from ansible_collections.codeopen.workspaces.plugins.module_utils.look_again import look_up, read_present
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_IMAGE,
     LABEL_RECIPE,
@@ -44,6 +45,8 @@ class Inspector:
         self._records = Records(state_dir)
         self.recorded = self._records.last_states()
         self._asleep = IdleRecords(state_dir).asleep()
+        with engine_words("Asking the engine about its host"):
+            self._unlimited = limits.impossible(self._api.info())
 
     def lost(self, workspace: str) -> dict[str, Any]:
         """What is known about a workspace that the engine has no container of."""
@@ -54,7 +57,22 @@ class Inspector:
         }
 
     def facts(self, workspace: str, observed: Observed) -> dict[str, Any]:
-        """What is known about a workspace that has a container."""
+        """What is known about a workspace, as it is now where another run replaces or removes its container meanwhile.
+
+        :param observed: its containers as they were found among all.
+        """
+        if not observed.exists:
+            # The record is read after the containers were listed, and may know of one that came between.
+            observed = self._look_again(workspace)
+        return read_present(observed, lambda there: self._facts(workspace, there), lambda: self._look_again(workspace))
+
+    def _look_again(self, workspace: str) -> Observed:
+        observed = look_up(self._client, workspace)
+        # After the look: whoever removes a container says so when it is gone.
+        self.recorded = self._records.last_states()
+        return observed
+
+    def _facts(self, workspace: str, observed: Observed) -> dict[str, Any]:
         container = observed.current or observed.previous
         if container is None:
             return self.lost(workspace)
@@ -78,17 +96,20 @@ class Inspector:
             "urls": urls(container.ports),
             "password_file": store.password_file,
             "container": container.name,
-            "drift": drift(asked, found_configuration(workspace, details, container.ports)),
+            "drift": drift(asked, found_configuration(workspace, details, container.ports, self._unlimited)),
             "resources": self._resources(container),
             "history": self._records.history(workspace, self._history),
         }
         member = PoolBook(self._state_dir).member(workspace)
         if member is not None:
             told.update(pool=member.pool, claimant=member.claimant)
-        if told["state"] == states.FAILED:
-            with engine_words(f"Reading the log of {container.name}"):
-                lines = log_lines(self._client, container.id)
+        if told["state"] == states.FAILED or container.state == "restarting":
             ended = details["State"]
+            lines: list[str] = []
+            # The engine gives no log of a container that it failed to remove.
+            if not ended.get("Dead"):
+                with engine_words(f"Reading the log of {container.name}"):
+                    lines = log_lines(self._client, container.id)
             told["failure"] = {
                 "exit_code": int(ended.get("ExitCode") or 0),
                 "oom": bool(ended.get("OOMKilled")),
@@ -98,8 +119,7 @@ class Inspector:
 
     def _state(self, workspace: str, container: Container, state: Mapping[str, Any]) -> str:
         recorded = self.recorded.get(workspace, "")
-        code, oom = int(state.get("ExitCode") or 0), bool(state.get("OOMKilled"))
-        return states.observe(container.state, container.health, code, oom, recorded)
+        return states.observe(container.state, container.health, int(state.get("ExitCode") or 0), recorded)
 
     def _resources(self, container: Container) -> dict[str, Any]:
         if container.state not in ("running", "paused"):

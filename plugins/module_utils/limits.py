@@ -19,6 +19,8 @@ DEFAULTS: Mapping[str, int] = {
 }
 SMALLEST: Mapping[str, int] = {"swap": 0, "pids": 32, "shm": 1024 * 1024, "open_files": 0, "log_size": 300_000}
 LOG_FILES = 3
+# The engine's word for no limit.
+UNLIMITED = -1
 RESTART_POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
 
@@ -66,35 +68,50 @@ def fixed(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def words(host_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What can be changed, as people write it, from the engine's words. What it has no word for is left out."""
+def words(host_config: Mapping[str, Any], left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What can be changed, as people write it, from the engine's words. What it has no word for is left out.
+
+    :param left_out: those that cannot be had, in the engine's words.
+    """
     found: dict[str, Any] = {}
     memory = int(host_config.get("Memory") or 0)
     if host_config.get("NanoCpus"):
         found["cpus"] = host_config["NanoCpus"] / 1_000_000_000
     if memory:
         found["memory"] = memory
-    if memory and int(host_config.get("MemorySwap") or 0) >= memory:
-        found["swap"] = int(host_config["MemorySwap"]) - memory
-    if host_config.get("PidsLimit"):
-        found["pids"] = int(host_config["PidsLimit"])
+    swap = int(host_config.get("MemorySwap") or 0)
+    if memory and "MemorySwap" not in left_out and (swap >= memory or swap == UNLIMITED):
+        found["swap"] = swap if swap == UNLIMITED else swap - memory
+    if "PidsLimit" in host_config and "PidsLimit" not in left_out:
+        # The engine says nothing, 0 or -1 of one that was taken away.
+        found["pids"] = int(host_config["PidsLimit"] or 0) or UNLIMITED
     if host_config.get("RestartPolicy"):
         found["restart_policy"] = str(host_config["RestartPolicy"].get("Name") or "no")
     return found
 
 
-def changes(found: Mapping[str, Any], wished: Mapping[str, Any]) -> dict[str, Any]:
+def impossible(info: Mapping[str, Any]) -> frozenset[str]:
+    """What this host's kernel cannot limit, in the engine's words.
+
+    The engine drops such a limit, and says nothing or -1 of it ever after.
+
+    :param info: what the engine says about its host.
+    """
+    told = {"MemorySwap": "SwapLimit", "PidsLimit": "PidsLimit"}
+    return frozenset(key for key, word in told.items() if info.get(word) is False)
+
+
+def changes(
+    found: Mapping[str, Any], wished: Mapping[str, Any], left_out: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Which of the wished settings, in the engine's words, a container has not.
 
-    What the kernel cannot limit the engine drops, and says nothing or -1 of it ever after; that is no difference.
+    :param left_out: those that make no difference, since they cannot be had.
     """
-    dropped = (None, -1, 0)
     differing = {}
     for key, value in wished.items():
         have = found.get(key)
-        if key in ("MemorySwap", "PidsLimit") and have in dropped:
-            continue
-        if have != value:
+        if key not in left_out and have != value:
             differing[key] = value
     # The engine takes the two together only, since neither may be above the other meanwhile.
     if {"Memory", "MemorySwap"} & set(differing):

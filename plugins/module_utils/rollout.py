@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is done to one workspace's containers, step by step, such that every step can be the last.
 
-An update cannot run old and new beside each other: both hold the same ports and volumes. So the old one is stopped and
-renamed to ``--previous``; it is removed only when the new one is healthy, and comes back if it is not. Whatever run
-comes next after an interruption finds both and goes on.
+An update cannot run old and new beside each other: both hold the same ports and volumes. So the old one is renamed to
+``--previous`` and stopped; it is removed only when the new one is healthy, and comes back if it is not. Whatever run
+comes next after an interruption finds both and goes on. The name comes first, so that a run after one that was killed
+knows that the old one served.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, NOT_FOUND, engine_words
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, RolloutError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
+    LockLost,
+    RolloutError,
+    WorkspacesError,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import (
     Interrupted,
     wait_healthy,
@@ -37,6 +42,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+_HEALTHY = "it is healthy"
 
 
 @dataclass(frozen=True)
@@ -158,8 +165,12 @@ class Rollout:
                 self._api.disconnect_container_from_network(container_id, network, force=True)
             self._api.connect_container_to_network(container_id, network, aliases=[alias])
 
-    def wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
+    def wait(self, container_id: str, was_paused: bool = False) -> None:
         """Wait until it is healthy and passes its checks."""
+        self._wait(container_id, was_paused)
+        self._note(states.RUNNING, _HEALTHY)
+
+    def _wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
         context = self._context
         try:
             with engine_words(f"Waiting for {self._name}"):
@@ -176,9 +187,10 @@ class Rollout:
         except Interrupted:
             raise
         except RolloutError as error:
-            self._note(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
+            # What is wrong with it counts for more than that it is written down.
+            with suppress(WorkspacesError):
+                self._note(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
             raise
-        self._note(states.RUNNING, "it is healthy")
 
     def update(self, old: Container, spec: ContainerSpec, network: str, was_serving: bool) -> None:
         """Put a new container in the place of ``old``, which comes back if the new one does not get healthy.
@@ -187,7 +199,6 @@ class Rollout:
         """
         self._check_stop()
         network_before = self._store.network()
-        self._stop_container(old.id, "its successor comes")
         with engine_words(f"Renaming {self._name}"):
             self._api.rename(old.id, self._name + PREVIOUS_SUFFIX)
         self._prove(None, old, spec, network, network_before, was_serving)
@@ -207,23 +218,27 @@ class Rollout:
         was_serving: bool,
     ) -> None:
         try:
+            if new_id is None:
+                self._stop_container(old.id, "its successor comes")
             self._write_files(network)
             if new_id is None:
                 new_id = self._create(spec, "an update")
             self._note(states.STARTING, "an update")
             self._start_container(new_id)
             self.wait(new_id)
-        except Interrupted:
+        except (Interrupted, LockLost):
             raise
-        except (RolloutError, EngineError) as error:
+        except (WorkspacesError, OSError) as error:
             reason = f"The update failed: {error}"
             details = error.details if isinstance(error, RolloutError) else {}
             try:
-                self._store.write_network(network_before)
+                # What a full disk keeps from being written now, it kept from being changed before.
+                with suppress(WorkspacesError, OSError):
+                    self._store.write_network(network_before)
                 self._put_back(new_id, old, was_serving)
-            except Interrupted:
+            except (Interrupted, LockLost):
                 raise
-            except (RolloutError, EngineError) as second:
+            except (WorkspacesError, OSError) as second:
                 raise RolloutError(
                     f"{reason}\nThe previous container could not be put back: {second}\n"
                     f"It is kept as {self._name} or {self._name}{PREVIOUS_SUFFIX}; the next run tries again.",
@@ -241,17 +256,24 @@ class Rollout:
             self.remove_container(new_id)
         with engine_words(f"Putting back {self._name}"):
             self._api.rename(old.id, self._name)
+        # That it serves again counts for more than that it is written down.
         if not was_serving:
-            self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
+            with suppress(WorkspacesError):
+                self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
             return
-        self._note(states.STARTING, "the update failed: its predecessor is put back")
+        with suppress(WorkspacesError):
+            self._note(states.STARTING, "the update failed: its predecessor is put back")
         self._start_container(old.id)
         # The checks are those of the configuration that failed, which it need not pass.
-        self.wait(old.id, checks=False)
+        self._wait(old.id, checks=False)
+        with suppress(WorkspacesError):
+            self._note(states.RUNNING, _HEALTHY)
 
     def restore_previous(self, previous: Container, unproven: Optional[Container]) -> None:
         """Give the previous container its name back, after an interrupted update; it stays as it is, stopped."""
         if unproven is not None:
+            if unproven.state == "running":
+                self._stop_container(unproven.id, "its predecessor is put back")
             self.remove_container(unproven.id)
         with engine_words(f"Putting back {self._name}"):
             self._api.rename(previous.id, self._name)
@@ -268,6 +290,7 @@ class Rollout:
             if container is not None:
                 if container.state in ("running", "restarting", "paused"):
                     self._stop_container(container.id, "it is to be removed")
+                self._note(states.REMOVING, "asked for")
                 self.remove_container(container.id)
         self._note(states.REMOVED, "asked for")
 
@@ -286,8 +309,19 @@ class Rollout:
 
     def remove_container(self, container_id: str) -> None:
         """Remove a container with its nameless volumes; named ones stay."""
-        with engine_words(f"Removing a container of {self._name}"), suppress(*NOT_FOUND):
-            self._api.remove_container(container_id, force=True, v=True)
+
+        def remove() -> None:
+            with engine_words(f"Removing a container of {self._name}"), suppress(*NOT_FOUND):
+                self._api.remove_container(container_id, force=True, v=True)
+
+        # Somebody else may just be removing it.
+        retrying(
+            remove,
+            backoff(8, first=0.2),
+            self._context.stop.wait,
+            lambda error: "already in progress" in str(error),
+            lambda error, pause: None,
+        )
 
     def _write_files(self, network: str) -> None:
         self._store.ensure_password()
@@ -305,10 +339,13 @@ class Rollout:
             self._api.start(container_id)
 
     def _stop_container(self, container_id: str, cause: str) -> None:
+        # One that has failed stays failed, whoever sweeps up after it.
+        failed = self._context.journal.state(self._workspace) == states.FAILED
+        if not failed:
+            self._note(states.STOPPING, cause)
         with engine_words(f"Stopping {self._name}"):
             self._api.stop(container_id, timeout=self._context.timeouts.stop_timeout)
-        # One that has failed stays failed, whoever sweeps up after it.
-        if self._context.journal.state(self._workspace) != states.FAILED:
+        if not failed:
             self._note(states.STOPPED, cause)
 
     def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:

@@ -112,7 +112,7 @@ def way(start: str, end: str, cause: str, details: Optional[Mapping[str, Any]] =
     return [Transition(one, other, cause, details if other == end else None) for one, other in steps]
 
 
-def observe(status: str, health: str, exit_code: int = 0, oom: bool = False, recorded: str = "") -> str:
+def observe(status: str, health: str, exit_code: int = 0, recorded: str = "") -> str:
     """The state that the engine's words mean.
 
     :param status: created, running, paused, restarting, removing, exited or dead; empty where there is no container.
@@ -124,8 +124,9 @@ def observe(status: str, health: str, exit_code: int = 0, oom: bool = False, rec
     if status == "running":
         return {"starting": STARTING, "unhealthy": UNHEALTHY}.get(health, RUNNING)
     if status in ("exited", "dead"):
+        # The engine's word of a want of memory says nothing here: it is also of one that a child of it did not outlive.
         asked = exit_code in _ASKED_EXITS or recorded in (STOPPING, STOPPED)
-        if recorded == FAILED or oom or status == "dead" or not asked:
+        if recorded == FAILED or status == "dead" or not asked:
             return FAILED
         return STOPPED
     return {"created": CREATED, "paused": PAUSED, "restarting": RESTARTING, "removing": REMOVING}.get(status, FAILED)

@@ -25,6 +25,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import run_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO_GPUS, GpuHost
+from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import ENDED
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
     Rollout,
@@ -76,6 +78,7 @@ class Context:
     :ivar images: by name, None for those that are not on the host.
     :ivar network_text: the network file as workspaces get it.
     :ivar networks: the engine's networks, ids by name.
+    :ivar unlimited: limits that the host's kernel cannot set, in the engine's words.
     """
 
     rollouts: RolloutContext
@@ -84,6 +87,7 @@ class Context:
     network_text: str = ""
     networks: dict[str, str] = field(default_factory=dict)
     cpus: int = 0
+    unlimited: frozenset[str] = frozenset()
     gpus: GpuHost = NO_GPUS
 
 
@@ -99,7 +103,7 @@ class WorkspaceRun:
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
         self._limits: dict[str, Any] = {}
-        self._detached = False
+        self._detached = self._unproven = False
         self._secrets: Optional[Mapping[str, str]] = None
 
     @property
@@ -110,29 +114,44 @@ class WorkspaceRun:
     def prepare(self) -> None:
         """Find out what is to be done, and say what it changes."""
         item = self.item
-        self._record_found()
+        # What the last run that worked on it was in the middle of.
+        recorded = self._context.rollouts.journal.state(item.name)
+        self._record_found(recorded)
         if item.state == "absent":
             self._prepare_removal()
             return
         if item.state in ("started", "restarted") or not item.observed.exists:
             self._spec = self._make_spec()
             item.notes.extend(self._spec.notes)
-        self._decision = decisions.decide(item.state, item.observed, self._spec.digest if self._spec else "")
+        digest, stopping = self._spec.digest if self._spec else "", recorded == states.STOPPING
+        self._decision = decisions.decide(item.state, item.observed, digest, stopping)
+        base = self._decision.base
+        self._unproven = recorded == states.STARTING and base is not None and base.serves
         describe(item, self._decision, self._spec)
-        if self._spec and self._decision.base and self._decision.action != decisions.UPDATE:
-            self._prepare_live(self._spec, self._decision.base)
+        if base is not None:
+            details = self._look_at(base)
+            self._record_crash(base, details)
+            if self._spec and self._decision.action != decisions.UPDATE:
+                self._prepare_live(self._spec, base, details)
         if self._settings.secrets is not None:
             self._secrets = self._settings.secrets.get(item.name, {})
+        else:
+            # Where they are is for this run to say, though what they are is not.
+            kept = item.store.user_secrets()
+            self._secrets = kept if item.store.misplaced(kept) else None
+        if self._secrets is not None:
             describe_secrets(item, self._secrets)
 
     def carry_out(self) -> None:
         """Do it."""
         item, decision, spec = self.item, self._decision, self._spec
         if item.state == "absent":
-            if item.result["changed"]:
+            journal = self._context.rollouts.journal
+            # One whose container somebody took away has nothing to remove, and is to be known as lost no longer.
+            if item.result["changed"] or journal.state(item.name) not in ("", states.REMOVED):
                 self._rollout.remove(item.observed)
-                if self.purges:
-                    self._rollout.purge()
+            if item.result["changed"] and self.purges:
+                self._rollout.purge()
             return
         if self._secrets is not None:
             item.store.write_user_secrets(self._secrets)
@@ -148,11 +167,14 @@ class WorkspaceRun:
         if spec is not None:
             item.store.write_asked(spec.configuration)
 
-    def _record_found(self) -> None:
+    def _look_at(self, container: Container) -> dict[str, Any]:
+        with engine_words(f"Looking at {container.name}"):
+            return dict(self._api.inspect_container(container.id))
+
+    def _record_found(self, recorded: str) -> None:
         """Write down what became of the workspace since the last run that saw it."""
         found = self.item.observed.current or self.item.observed.previous
         journal = self._context.rollouts.journal
-        recorded = journal.state(self.item.name)
         if found is None:
             state = states.observe("", "none", recorded=recorded)
             if state:
@@ -164,12 +186,29 @@ class WorkspaceRun:
         details: dict[str, Any] = {}
         cause = "found so"
         if state == states.FAILED:
-            with engine_words(f"Looking at {found.name}"):
-                ended = self._api.inspect_container(found.id)["State"]
-            details = {"exit_code": int(ended["ExitCode"]), "oom": bool(ended.get("OOMKilled"))}
-            cause = f"it died with exit code {details['exit_code']}"
-            cause += ", killed for want of memory" if details["oom"] else ""
+            ended = self._look_at(found)["State"]
+            with engine_words(f"Reading the log of {found.name}"):
+                lines = log_lines(self._context.rollouts.client, found.id)
+            code, oom = int(ended["ExitCode"]), bool(ended.get("OOMKilled"))
+            details = {"exit_code": code, "oom": oom, "last_lines": lines}
+            cause = f"it died with exit code {code}" + (", killed for want of memory" if oom else "")
         journal.move(self.item.name, state, cause, details)
+
+    def _record_crash(self, base: Container, details: Mapping[str, Any]) -> None:
+        """Write down that it died since the last run that saw it, though the engine has started it again."""
+        restarts, ended = int(details.get("RestartCount") or 0), str(details["State"].get("FinishedAt") or "")
+        journal, name = self._context.rollouts.journal, self.item.name
+        # Whoever starts it makes the engine count anew.
+        runs = details["State"]["Status"] in ("running", "restarting", "paused")
+        if self._settings.check_mode or not runs or not restarts or journal.knows_crash(name, ended):
+            return
+        with engine_words(f"Reading the log of {base.name}"):
+            lines = log_lines(self._context.rollouts.client, base.id)
+        times = "once" if restarts == 1 else f"{restarts} times"
+        cause = f"it died, and the engine started it again, {times} since its last start"
+        journal.move(name, states.FAILED, cause, {ENDED: ended, "restarts": restarts, "last_lines": lines})
+        journal.move(name, states.RESTARTING, "the engine started it again")
+        journal.move(name, states.observe(base.state, base.health, base.exit_code), "found so")
 
     def _prepare_removal(self) -> None:
         item = self.item
@@ -185,12 +224,10 @@ class WorkspaceRun:
             before["kept"] = ", ".join(purges)
         mark_changed(item, decisions.REMOVE, before, {"state": "absent"})
 
-    def _prepare_live(self, spec: ContainerSpec, base: Container) -> None:
+    def _prepare_live(self, spec: ContainerSpec, base: Container, details: Mapping[str, Any]) -> None:
         """Compare what can be changed without another start, which somebody else may have changed, too."""
-        with engine_words(f"Looking at {base.name}"):
-            details = self._api.inspect_container(base.id)
         found = details["HostConfig"]
-        self._limits = limits.changes(found, spec.live)
+        self._limits = limits.changes(found, spec.live, self._context.unlimited)
         attached = (details["NetworkSettings"].get("Networks") or {}).get(spec.network)
         # A container that was never started is in its network by name only.
         there = self._context.networks.get(spec.network, "")
@@ -199,7 +236,7 @@ class WorkspaceRun:
         # Nothing of the container depends on these.
         notes = {"tier": asked.get("tier", base.labels.get(LABEL_TIER, "")), "idle_minutes": asked.get("idle_minutes")}
         wished = {key: spec.configuration.get(key) for key in notes}
-        before = dict(limits.words(found), **notes)
+        before = dict(limits.words(found, self._context.unlimited), **notes)
         # What the kernel cannot limit is no difference.
         after = dict(limits.words(spec.live) if self._limits else before, **wished)
         if self._detached:
@@ -240,9 +277,7 @@ class WorkspaceRun:
     def _act(self) -> None:
         item, decision, spec, rollout = self.item, self._decision, self._spec, self._rollout
         observed, base, network = item.observed, decision.base, self._context.network_text
-        if decision.settle == decisions.DROP_PREVIOUS and observed.previous:
-            rollout.remove_container(observed.previous.id)
-        elif decision.settle == decisions.PUT_BACK and observed.previous:
+        if decision.settle == decisions.PUT_BACK and observed.previous:
             rollout.restore_previous(observed.previous, observed.current)
         if decision.action == decisions.CREATE and spec:
             container_id = rollout.create(spec, network, start=item.state != "stopped")
@@ -266,5 +301,8 @@ class WorkspaceRun:
         elif decision.action in (decisions.START, decisions.RESTART):
             item.store.write_network(network)
             rollout.start(base.id, restart=decision.action == decisions.RESTART)
+        elif item.state in ("started", "restarted") and self._unproven:
+            # Whoever started it did not come to its checks.
+            rollout.start(base.id)
         elif item.state in ("started", "restarted") and base.health == "starting":
             rollout.wait(base.id)

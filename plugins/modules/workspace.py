@@ -54,7 +54,8 @@ options:
     default: /var/lib/codeopen
   canary:
     description:
-      - How many of the workspaces that change go first. When one of them fails, the others stay as they are.
+      - How many of the workspaces that change go first. When one of them fails, the others stay as they are. Those that
+        are removed are none of them, and go before all, since they make room.
       - How many go at once is O(parallel); across hosts it is the play's C(serial).
     type: int
     default: 0
@@ -294,7 +295,8 @@ def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
     try:
         workspaces += pool_entries(client, settings.state_dir, pools)
         if module.check_mode:
-            results = Fleet(client, settings, Journal(None), stop, None).converge(workspaces)
+            journal = Journal(Records(settings.state_dir), writes=False)
+            results = Fleet(client, settings, journal, stop, None).converge(workspaces)
             return fleet_result.whole(results, check_mode=True)
         with contextlib.ExitStack() as stack:
             log = tell = None

@@ -209,7 +209,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     )
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
-        journal = Journal(None if module.check_mode else Records(settings.state_dir))
+        journal = Journal(Records(settings.state_dir), writes=not module.check_mode)
         claims = Claims(client, settings, journal)
         outcome = claims.take() if parameters["state"] == "present" else claims.give_back()
     finally:

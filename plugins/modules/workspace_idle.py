@@ -142,7 +142,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     )
     client = connect(parameters["docker_host"], timeout=max(60, parameters["stop_timeout"] + 30))
     try:
-        journal = Journal(None if module.check_mode else Records(settings.state_dir))
+        journal = Journal(Records(settings.state_dir), writes=not module.check_mode)
         results = IdlePolicy(client, settings, journal).run(parameters["names"])
     finally:
         client.close()

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# More changes than any run makes.
-STEPS = range(1, 9)
+# How many changes to the engine each makes, and one more, which is after its end.
+CREATION = range(1, 5)
+UPDATE = range(1, 7)
+REMOVAL = range(1, 6)
 
 
 def get(url: str) -> str:
@@ -68,24 +70,27 @@ def assert_serves(host: Host, entry: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", CREATION)
 def test_a_creation_killed_at_each_step(host: Host, step: int) -> None:
     entry = host.entry("a", owner=host.prefix)
+    # A network, a container, and its start.
     killed = killed_after(host, step, entry)
+    assert killed is (step < CREATION[-1])
     done = host.ok(entry)
-    assert done["changed"] is killed or done["workspaces"][0]["action"] == "none"
+    # After the last of them nothing is left to mend, it only has to become healthy.
+    assert done["changed"] is (step < CREATION[-2]), done
     write_file(host)
     assert_serves(host, entry, "")
-    assert not killed or step <= 3
 
 
-@pytest.mark.parametrize("step", [3, *[pytest.param(step, marks=pytest.mark.faults) for step in STEPS if step != 3]])
+@pytest.mark.parametrize("step", [3, *[pytest.param(step, marks=pytest.mark.faults) for step in UPDATE if step != 3]])
 def test_an_update_killed_at_each_step(host: Host, step: int) -> None:
     host.ok(host.entry("a", environment={"TEXT": "old"}))
     write_file(host)
     entry = host.entry("a", environment={"TEXT": "new"})
     told = host.ok(entry, check_mode=True)["workspaces"][0]["action"]
     killed = killed_after(host, step, entry)
+    assert killed is (step < UPDATE[-1])
     done = host.ok(entry)["workspaces"][0]
     # The last of the five changes is the removal of the old container: nothing is left to mend after it.
     assert done["changed"] is (killed and step < 5)
@@ -94,12 +99,14 @@ def test_an_update_killed_at_each_step(host: Host, step: int) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", REMOVAL)
 def test_a_removal_killed_at_each_step(host: Host, step: int) -> None:
-    host.ok(host.entry("a"))
+    host.ok(host.entry("a", owner=host.prefix))
     absent = {"name": host.name("a"), "state": "absent"}
-    killed_after(host, step, absent, purge=True)
+    # It stops the container, and removes it, its volume and its network.
+    assert killed_after(host, step, absent, purge=True) is (step < REMOVAL[-1])
     host.ok(absent, purge=True)
+    assert not host.client.api.networks(names=[f"codeopen-owner-{host.prefix}"])
     assert containers(host) == []
     assert not host.client.volumes.list(filters={"label": f"codeopen.workspace={host.name('a')}"})
     assert not (host.state_dir / "workspaces" / host.name("a")).exists()
@@ -169,7 +176,7 @@ def test_what_somebody_did_by_hand_is_mended_once(host: Host, fault: Any) -> Non
     assert_serves(host, entry, "")
 
 
-def test_a_port_that_a_stranger_took_between_plan_and_start(host: Host) -> None:
+def test_a_port_that_a_stranger_took_since_the_plan(host: Host) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -213,16 +220,30 @@ def test_want_of_memory_and_flapping_end_the_wait_and_put_the_old_one_back(host:
 
 
 def test_a_check_that_does_not_pass_puts_the_old_one_back(host: Host) -> None:
-    old = host.entry("a", environment={"TEXT": "old"}, checks=[{"http": "web"}, {"tcp": "web"}, {"command": ["true"]}])
+    old = host.entry(
+        "a", environment={"TEXT": "old"},
+        ports=[{"name": "web", "container": 4096}, {"name": "other", "container": 4097}],
+        checks=[
+            {"http": "web"}, {"http": "web", "path": "/none", "status": 404}, {"tcp": "web"}, {"command": ["true"]},
+        ],
+    )  # fmt: skip
     host.ok(old)
     write_file(host)
     new = dict(old, environment={"TEXT": "new"})
     for check, said in (
         ({"http": "web", "path": "/none", "timeout": 0}, "answers /none with 404, and not with 200"),
+        ({"http": "web", "status": 204, "timeout": 0}, "answers / with 200, and not with 204"),
+        ({"tcp": "other", "timeout": 0}, "port other (127.0.0.1:"),
+        ({"http": "other", "timeout": 0}, "port other (127.0.0.1:"),
         ({"command": ["sh", "-c", "echo not yet; exit 7"], "timeout": 0}, "exit code 7 and says: not yet"),
+        (
+            {"command": ["sh", "-c", "echo working; sleep 600"], "timeout": 2},
+            "did not end within 2 seconds and says: w",
+        ),
+        ({"command": ["sh", "-c", "kill 1; sleep 600"], "timeout": 60}, "died with exit code 0"),
     ):
         (item,) = host.run(dict(new, checks=[check]))["workspaces"]
-        assert item["rolled_back"]
+        assert item.get("rolled_back"), item
         assert said in item["reason"]
     assert_serves(host, old, "old")
 
@@ -236,7 +257,7 @@ def test_canaries_go_first_and_failures_hold_the_others_back(host: Host) -> None
     failed = host.run(*entries(mode="dies"), canary=1)
     first, *others = failed["workspaces"]
     assert first["rolled_back"]
-    assert all(item["held_back"] and not item["changed"] for item in others)
+    assert all(item["held_back"] and not item["changed"] and "diff" not in item for item in others)
     assert f"held back, because of the failure of {host.name('b')}" in others[0]["error"]
     assert {name: host.started(name) for name in "cd"} == before
     again = host.run(*entries(mode="dies"), max_failures=1, parallel=1)

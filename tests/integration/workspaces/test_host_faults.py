@@ -1,7 +1,7 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the host under a run: its engine ends, its disk is full, its clock jumps, its connection drops.
+"""Faults of the host under a run: its engine ends, its disk is full, its connection drops.
 
 The engine that ends is one of the tests' own, with data, sockets and bridge of its own.
 """

@@ -86,7 +86,7 @@ def test_an_idle_workspace_is_sent_to_sleep_and_wakes_on_request(host: Host) -> 
     (info,) = host.info(entry["name"])
     assert (info["state"], info["asleep"]) == ("stopped", True)
     assert info["history"][0]["cause"] == "idle for 20 minutes"
-    assert (info["history"][0]["run"], info["history"][0]["from"]) == (done["run"], "running")
+    assert (info["history"][0]["run"], info["history"][0]["from"]) == (done["run"], "stopping")
     assert look(host)["workspaces"] == []
 
     for options in ({}, {"check_mode": True}):

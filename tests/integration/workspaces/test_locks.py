@@ -60,8 +60,8 @@ def get(result: dict[str, Any]) -> str:
 def test_two_runs_over_one_workspace_take_turns(host: Host) -> None:
     first = host.process(host.entry("a", mode="stuck"), health_timeout=15)
     until(lambda: host.container("a"))
-    second = host.process(host.entry("a"), host.entry("b"))
     refused = host.run(host.entry("b"), host.entry("a"), lock_timeout=0)
+    second = host.process(host.entry("a"), host.entry("b"))
     assert f"process {first.pid}" in refused["msg"]
     assert "still holds" in refused["msg"]
     assert host.name("a") in refused["msg"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
@@ -69,7 +70,7 @@ def test_one_more_start_than_cpus_at_once(host: Host, monkeypatch: pytest.Monkey
     )
     locks = WorkspaceLocks(settings.state_dir, "a test", 10, print)
     with contextlib.closing(client), contextlib.closing(locks):
-        fleet = Fleet(client, settings, Journal(None), threading.Event(), locks)
+        fleet = Fleet(client, settings, Journal(Records(settings.state_dir), writes=False), threading.Event(), locks)
         results = fleet.converge([host.entry(f"w{number}") for number in range(WORKSPACES)])
     assert [result.get("error") for result in results] == [None] * WORKSPACES
     assert starts.all == WORKSPACES

@@ -211,7 +211,7 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"name": "a", "flavor": "js", "tier": "lage"}, r"workspace 'a': unknown tier 'lage'; did you mean 'large'\?"),
     ({"name": "a", "preset": "idee"}, r"workspace 'a': preset: unknown preset 'idee'; did you mean 'ide'\?"),
     ({"name": "a", "flavor": "js", "addons": ["gpu"], "tier": "large"}, r"workspace 'a': gpu needs flavor python"),
-    ({"name": "a", "flavor": "js", "state": "running"}, r"state: expected one of started, stopped, restarted, paused, absent, got 'running'"),
+    ({"name": "a", "flavor": "js", "state": "running"}, r"state: expected one of present, started, stopped, restarted, paused, absent, got 'running'"),
     ({"name": "a", "flavor": "js", "ports": {"opencode": 0}}, r"ports.opencode: expected a host port from 1 to 65535"),
     ({"name": "a", "flavor": "js", "ports": {"opencode": 65536}}, r"ports.opencode: expected a host port from 1 to 65535"),
     ({"name": "a", "flavor": "js", "ports": {"opencode": "x:1"}}, r"ports.opencode: expected a host port"),

@@ -36,8 +36,10 @@ def container(text: str, name: str) -> Optional[Container]:
         ("started", "exited none other", "", "update", "keep", "current"),
         ("started", "", "exited", "start", "put back", "previous"),
         ("started", "", "exited none other", "update", "put back", "previous"),
-        ("started", "running healthy", "exited none other", "recover", "drop previous", "current"),
-        ("started", "running healthy other", "exited none other", "update", "drop previous", "current"),
+        ("started", "running healthy", "exited none other", "recover", "resume", "current"),
+        ("started", "running healthy other", "exited none other", "update", "put back", "previous"),
+        ("started", "running healthy other", "exited", "start", "put back", "previous"),
+        ("started", "", "running healthy", "restart", "put back", "previous"),
         ("started", "running starting", "exited none other", "update", "resume", "current"),
         ("started", "created", "exited none other", "update", "resume", "current"),
         ("started", "created none other", "exited", "start", "put back", "previous"),
@@ -46,13 +48,14 @@ def container(text: str, name: str) -> Optional[Container]:
         ("stopped", "running healthy other", "", "stop", "keep", "current"),
         ("stopped", "exited none other", "", "none", "keep", "current"),
         ("stopped", "running starting", "exited", "recover", "put back", "previous"),
-        ("stopped", "running healthy", "exited", "stop", "drop previous", "current"),
+        ("stopped", "running healthy", "exited", "recover", "put back", "previous"),
+        ("stopped", "", "running healthy", "stop", "put back", "previous"),
         ("stopped", "", "exited", "recover", "put back", "previous"),
         ("restarted", "", "", "create", "keep", None),
         ("restarted", "running healthy", "", "restart", "keep", "current"),
         ("restarted", "exited", "", "start", "keep", "current"),
         ("restarted", "running healthy other", "", "update", "keep", "current"),
-        ("restarted", "running healthy", "exited none other", "restart", "drop previous", "current"),
+        ("restarted", "running healthy", "exited none other", "recover", "resume", "current"),
         ("paused", "", "", "create", "keep", None),
         ("paused", "running healthy other", "", "pause", "keep", "current"),
         ("paused", "exited", "", "pause", "keep", "current"),
@@ -72,8 +75,23 @@ def test_decide(wish: str, current: str, previous: str, action: str, settle: str
 
 @pytest.mark.parametrize(
     ("current", "previous", "serving"),
-    [("running healthy other", "", True), ("exited none other", "", False), ("", "exited none other", True)],
+    [
+        ("running healthy other", "", True),
+        ("exited none other", "", False),
+        ("", "exited none other", True),
+        # The run that renamed it ended before it stopped it.
+        ("", "running healthy other", True),
+    ],
 )
 def test_an_update_that_fails_leaves_it_as_it_was(current: str, previous: str, serving: bool) -> None:
     found = Observed(container(current, "current"), container(previous, "previous"))
     assert decide("started", found, "same").was_serving is serving
+
+
+def test_one_that_a_run_was_about_to_stop_is_not_taken_for_one_that_goes_on() -> None:
+    found = Observed(container("running healthy", "current"))
+    assert decide("started", found, "same").action == "none"
+    assert decide("started", found, "same", stopping=True).action == "restart"
+    assert decide("stopped", found, stopping=True).action == "stop"
+    stopped = Observed(container("exited", "current"))
+    assert decide("started", stopped, "same", stopping=True).action == "start"

@@ -7,9 +7,12 @@ here, which keeps limits in a file; tests/integration/workspaces/test_disk_quota
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import disk_quota
+from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_quota import (
     FIRST_PROJECT,
     FileSystem,
@@ -20,6 +23,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_quota imp
     rounded,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import Item, first_result
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed
+from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
 
 MIB = 1024**2
@@ -164,6 +170,34 @@ def test_a_limit_is_lifted_and_its_project_forgotten(stand_in: Path) -> None:
     found.lift("volume:data", [home])
     assert told(stand_in)[-1] == f"limit -p bhard=0 {FIRST_PROJECT}"
     assert VolumeBook(str(stand_in / "state")).projects() == {}
+
+
+def run(folder: Path, disk: int, **changes: Any) -> dict[str, Any]:
+    """A run of the module over one workspace, as far as disk goes; what its user is told."""
+    home = {"Name": "home", "Driver": "local", "Mountpoint": str(folder / "home")}
+    home["Labels"] = {"codeopen.volume": "home", "codeopen.workspace": "demo"}
+    engine: Any = SimpleNamespace(api=SimpleNamespace(volumes=lambda filters: {"Volumes": [home]}))
+    book = VolumeBook(str(folder / "state"))
+    limits = DiskLimits(engine, quotas(folder), book, str(folder))
+    item = Item({"name": "demo", "image": "i", "disk": disk, **changes}, Observed(), SecretsStore(str(folder), "demo"))
+    item.result = first_result(item)
+    limits.describe([item])
+    limits.apply([item])
+    assert "error" not in item.result
+    return item.result
+
+
+def test_a_workspace_that_gets_no_limit_any_more_has_none(stand_in: Path) -> None:
+    assert not run(stand_in, 0)["changed"]
+    assert run(stand_in, 10 * MIB)["diff"]["after"]["disk"] == 10 * MIB
+    # One that goes keeps the limit of the volumes that it leaves.
+    assert not run(stand_in, 0, state="absent")["changed"]
+    lifted = run(stand_in, 0)
+    assert (lifted["diff"]["before"]["disk"], lifted["diff"]["after"]["disk"]) == (10 * MIB, 0)
+    assert "disk" not in lifted
+    assert told(stand_in)[-1] == f"limit -p bhard=0 {FIRST_PROJECT}"
+    assert not run(stand_in, 0)["changed"]
+    assert run(stand_in, 20 * MIB)["diff"]["before"]["disk"] == "watched"
 
 
 @pytest.mark.parametrize(

@@ -69,30 +69,30 @@ def test_what_nobody_asks_for_needs_a_reason(end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "health", "code", "oom", "recorded", "state"),
+    ("status", "health", "code", "recorded", "state"),
     [
-        ("created", "none", 0, False, "", "created"),
-        ("running", "none", 0, False, "", "running"),
-        ("running", "healthy", 0, False, "", "running"),
-        ("running", "starting", 0, False, "running", "starting"),
-        ("running", "unhealthy", 0, False, "", "unhealthy"),
-        ("paused", "none", 0, False, "", "paused"),
-        ("restarting", "none", 3, False, "", "restarting"),
-        ("removing", "none", 0, False, "", "removing"),
-        ("exited", "none", 0, False, "running", "stopped"),
-        ("exited", "none", 143, False, "running", "stopped"),
-        ("exited", "none", 137, False, "running", "failed"),
-        ("exited", "none", 137, False, "stopped", "stopped"),
-        ("exited", "none", 0, False, "failed", "failed"),
-        ("exited", "none", 137, True, "stopped", "failed"),
-        ("dead", "none", 0, False, "", "failed"),
-        ("", "none", 0, False, "running", "lost"),
-        ("", "none", 0, False, "removed", "removed"),
-        ("", "none", 0, False, "", ""),
+        ("created", "none", 0, "", "created"),
+        ("running", "none", 0, "", "running"),
+        ("running", "healthy", 0, "", "running"),
+        ("running", "starting", 0, "running", "starting"),
+        ("running", "unhealthy", 0, "", "unhealthy"),
+        ("paused", "none", 0, "", "paused"),
+        ("restarting", "none", 3, "", "restarting"),
+        ("removing", "none", 0, "", "removing"),
+        ("exited", "none", 0, "running", "stopped"),
+        ("exited", "none", 143, "running", "stopped"),
+        ("exited", "none", 137, "running", "failed"),
+        ("exited", "none", 137, "stopped", "stopped"),
+        ("exited", "none", 0, "failed", "failed"),
+        ("exited", "none", 137, "stopping", "stopped"),
+        ("dead", "none", 0, "", "failed"),
+        ("", "none", 0, "running", "lost"),
+        ("", "none", 0, "removed", "removed"),
+        ("", "none", 0, "", ""),
     ],
 )
-def test_the_engines_words(status: str, health: str, code: int, oom: bool, recorded: str, state: str) -> None:
-    assert states.observe(status, health, code, oom, recorded) == state
+def test_the_engines_words(status: str, health: str, code: int, recorded: str, state: str) -> None:
+    assert states.observe(status, health, code, recorded) == state
 
 
 def test_records_survive_and_are_bounded(tmp_path: Path) -> None:
@@ -117,8 +117,14 @@ def test_records_survive_and_are_bounded(tmp_path: Path) -> None:
 
 
 def test_check_mode_records_nothing(tmp_path: Path) -> None:
-    Journal(None).move("a", states.FAILED, "it died")
+    journal = Journal(Records(str(tmp_path)), writes=False)
+    journal.move("a", states.FAILED, "it died")
+    assert journal.state("a") == ""
     assert list(tmp_path.iterdir()) == []
+    Journal(Records(str(tmp_path))).move("a", states.STOPPING, "asked for")
+    journal.look_again()
+    journal.move("a", states.STOPPED, "asked for")
+    assert journal.state("a") == Records(str(tmp_path)).last_states()["a"] == states.STOPPING
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:

@@ -35,22 +35,25 @@ def test_fixed_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "keys"),
+    ("found", "info", "keys"),
     [
-        ({}, []),
-        ({"NanoCpus": 1}, ["NanoCpus"]),
-        ({"Memory": 2 * GIB}, ["Memory", "MemorySwap"]),
-        ({"MemorySwap": 2 * GIB}, ["Memory", "MemorySwap"]),
+        ({}, {}, []),
+        ({"NanoCpus": 1}, {}, ["NanoCpus"]),
+        ({"Memory": 2 * GIB}, {}, ["Memory", "MemorySwap"]),
+        ({"MemorySwap": 2 * GIB}, {}, ["Memory", "MemorySwap"]),
+        # Somebody took them away.
+        ({"MemorySwap": -1}, {"SwapLimit": True}, ["Memory", "MemorySwap"]),
+        ({"PidsLimit": None}, {"PidsLimit": True}, ["PidsLimit"]),
         # What the kernel cannot limit.
-        ({"MemorySwap": -1, "PidsLimit": None}, []),
-        ({"PidsLimit": 7}, ["PidsLimit"]),
-        ({"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}, ["RestartPolicy"]),
+        ({"MemorySwap": -1, "PidsLimit": None}, {"SwapLimit": False, "PidsLimit": False}, []),
+        ({"PidsLimit": 7}, {}, ["PidsLimit"]),
+        ({"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}, {}, ["RestartPolicy"]),
     ],
     ids=str,
 )
-def test_changes(found: dict[str, Any], keys: list[str]) -> None:
+def test_changes(found: dict[str, Any], info: dict[str, Any], keys: list[str]) -> None:
     wished = limits.live(ENTRY, 2)
-    changes = limits.changes({**wished, **found}, wished)
+    changes = limits.changes({**wished, **found}, wished, limits.impossible(info))
     assert sorted(changes) == keys
     assert all(changes[key] == wished[key] for key in keys)
 
