@@ -27,9 +27,7 @@ class Journal:
     :ivar run: what tells this run from others.
     """
 
-    def __init__(
-        self, records: Records, tell: Optional[Callable[[str], None]] = None, writes: bool = True
-    ) -> None:
+    def __init__(self, records: Records, tell: Optional[Callable[[str], None]] = None, writes: bool = True) -> None:
         self.run = secrets.token_hex(6)
         self._records = records
         self._writes = writes

@@ -158,7 +158,10 @@ def test_good_names_are_not(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"state": "asleep"}, "state is 'asleep': expected one of present, started, stopped, restarted, paused, absent"),
+        (
+            {"state": "asleep"},
+            "state is 'asleep': expected one of present, started, stopped, restarted, paused, absent",
+        ),
         ({"owner": "../x"}, "owner '../x'"),
         ({"limits": {"pids": 1}}, "limits.pids is 1: expected at least 32"),
         ({"checks": [{}]}, "check 1: expected one of http, tcp, command, got none"),
