@@ -188,6 +188,16 @@ options:
           log_size:
             description: Bytes of its output that the engine keeps. Without this 30 MB.
             type: int
+          locked_memory:
+            description:
+              - Bytes of memory that a process of it may keep from being swapped out (C(memlock)), V(-1) for no limit.
+                Without this, or with V(0), what the engine gives by itself.
+            type: int
+          core_size:
+            description:
+              - Bytes that the dump of a process of it that crashes may have (C(core)), V(-1) for no limit; with V(1) no
+                dump is written. Without this, or with V(0), what the engine gives by itself.
+            type: int
       owner:
         description:
           - Whose it is. Workspaces of an owner share a network, where they find each other by name; those of
@@ -195,6 +205,14 @@ options:
           - Workspaces without an owner share a network, too.
         type: str
         default: ''
+      aliases:
+        description:
+          - Further names under which other workspaces of its owner find it. Lower-case letters, digits and hyphens
+            between them.
+          - None may be another workspace's name or alias, where both have the same owner.
+        type: list
+        elements: str
+        default: []
       checks:
         description:
           - What has to work besides its health before it counts as started. When one does not, an update is rolled

@@ -20,8 +20,8 @@ DOCUMENTATION = r"""
     _input:
       description: >-
         The workspaces - mappings with C(name), C(flavor) or C(preset), C(addons), C(tier), C(ports),
-        C(address), C(environment), C(gpus), C(owner), C(limits), C(checks), C(mounts), C(idle_minutes),
-        C(leave_out) (tools that its image is made without, beside those of the option), C(state).
+        C(address), C(environment), C(gpus), C(owner), C(aliases), C(limits), C(checks), C(mounts),
+        C(idle_minutes), C(leave_out) (tools that its image is made without, beside those of the option), C(state).
       type: list
       required: true
     leave_out:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import CatalogueError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import parse_cpus, parse_size
+from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import parse_cpus, parse_limit, parse_size
 from ansible_collections.codeopen.workspaces.plugins.module_utils.runtime import RUNTIME_FIELDS, Runtime
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
 
@@ -39,6 +39,8 @@ LIMITS = schema.record(
         "shm": schema.quantity(parse_size),
         "open_files": schema.whole(0, 1048576),
         "log_size": schema.quantity(parse_size),
+        "locked_memory": schema.quantity(parse_limit),
+        "core_size": schema.quantity(parse_limit),
     }
 )
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
@@ -254,8 +255,9 @@ class Claims:
         network = network_name(member.owner)
         there = self._networks(container)
         if network not in there:
+            names = aliases.names_of(member.name, container.configuration.get("aliases"))
             with engine_words(f"Connecting {container.name} to network {network}"):
-                self._api.connect_container_to_network(container.id, network, aliases=[member.name])
+                self._api.connect_container_to_network(container.id, network, aliases=names)
         for other in sorted(there - {network}):
             with engine_words(f"Disconnecting {container.name} from network {other}"):
                 self._api.disconnect_container_from_network(container.id, other)
@@ -286,7 +288,8 @@ class Claims:
         store = SecretsStore(self._settings.state_dir, member.name, self._settings.memory)
         news = ContainerNews(self._client)
         context = RolloutContext(self._client, self._settings.rollout, threading.Event(), self._journal, news)
-        return Rollout(context, member.name, store, _no_checks)
+        # The checks of the pool's description are not the claim's to know.
+        return Rollout(context, member.name, store)
 
     def _nothing_to_give(self, members: list[Member]) -> str:
         free = [member for member in members if member.free]
@@ -307,7 +310,3 @@ class Claims:
             "password_file": SecretsStore(self._settings.state_dir, member.name).password_file,
             "container": container.name,
         }
-
-
-def _no_checks(container_id: str) -> None:
-    """Those of the pool's description are not the claim's to know."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import container_spec, gpus, limits
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases, container_spec, gpus, limits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_networks import network_key, networks_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_values import escape, format_bytes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
@@ -177,10 +177,16 @@ def _service(entry: Mapping[str, Any], settings: ExportSettings) -> dict[str, An
         "shm_size": format_bytes(fixed["ShmSize"]),
         "logging": {"driver": fixed["LogConfig"]["Type"], "options": fixed["LogConfig"]["Config"]},
         "labels": _labels(entry),
-        "networks": [network_key(str(entry.get("owner") or ""))],
+        "networks": _networks(entry),
         "depends_on": {PASSWORDS_SERVICE: {"condition": "service_completed_successfully"}},
         **{key: value for key, value in optional.items() if value},
     }
+
+
+def _networks(entry: Mapping[str, Any]) -> list[str] | dict[str, Any]:
+    """Its owner's network. There it is called as its service is, and by its aliases."""
+    key, further = network_key(str(entry.get("owner") or "")), aliases.further(str(entry["name"]), entry.get("aliases"))
+    return {key: {"aliases": further}} if further else [key]
 
 
 def _labels(entry: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases
 from ansible_collections.codeopen.workspaces.plugins.module_utils import compose_values as values
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue
 from ansible_collections.codeopen.workspaces.plugins.module_utils.compose_export import (
@@ -55,6 +56,7 @@ def from_project(catalogue: Catalogue, document: Any) -> dict[str, Any]:
     losses = Losses()
     project = ComposeProject(document, losses)
     workspaces: list[dict[str, Any]] = []
+    services: dict[str, str] = {}
     for service, content in project.services.items():
         if service == PASSWORDS_SERVICE:
             continue
@@ -64,7 +66,20 @@ def from_project(catalogue: Catalogue, document: Any) -> dict[str, Any]:
             losses.add(service, "container_name", f"another service is the workspace '{entry['name']}' already")
         elif entry:
             workspaces.append(entry)
+            services[entry["name"]] = service
+    _lose_clashes(workspaces, services, losses)
     return {"workspaces": workspaces, "not_carried_over": losses.items}
+
+
+def _lose_clashes(workspaces: list[dict[str, Any]], services: Mapping[str, str], losses: Losses) -> None:
+    """Take away the aliases that would lead to one of two; Compose lets several services have one."""
+    by_name = {entry["name"]: entry for entry in workspaces}
+    for name, alias, why in list(aliases.clashes(workspaces)):
+        losses.add(services[name], "networks", f"alias '{alias}' {why}")
+        entry = by_name[name]
+        entry["aliases"] = [one for one in entry["aliases"] if one != alias]
+        if not entry["aliases"]:
+            del entry["aliases"]
 
 
 def image_parts(catalogue: Catalogue, image: str) -> tuple[str, tuple[str, ...]]:
@@ -132,13 +147,15 @@ def _workspace(
     if image != resolution.image:
         fields.lose("image", f"is {image}, and this catalogue builds {resolution.image}")
     lose_difference(fields, asked, resolution)
+    owner, further = _owner(fields, project, name)
     optional = {
         "addons": list(addons),
         "limits": limits_of(catalogue, resolution.tier, asked),
         "ports": ports_of(fields, resolution),
         "environment": environment_of(fields),
         "gpus": gpus_of(fields),
-        "owner": _owner(fields, project, name),
+        "owner": owner,
+        "aliases": further,
         "checks": fields.take(CHECKS, values.as_list),
         "idle_minutes": fields.take(IDLE_MINUTES, values.as_whole),
         "leave_out": leave_out,
@@ -171,18 +188,36 @@ def _name(fields: Fields) -> str:
     return name
 
 
-def _owner(fields: Fields, project: ComposeProject, name: str) -> str:
+def _owner(fields: Fields, project: ComposeProject, name: str) -> tuple[str, list[str]]:
+    """Whose it is, and its aliases."""
     networks = fields.take("networks", values.as_named) or {}
+    found: list[str] = []
     for network, options in networks.items():
         for option, value in options.items():
-            if not (option == "aliases" and value == [name]):
-                fields.lose(f"networks.{network}.{option}", "other workspaces of its owner find it by its name")
+            place = f"networks.{network}.{option}"
+            if option == "aliases":
+                found += _aliases(fields, place, value)
+            else:
+                fields.lose(place, "other workspaces of its owner find it by its name and its aliases")
+    further = aliases.further(name, found)
     owners = [project.owner(network) for network in networks]
     if len(owners) == 1 and owners[0] is not None:
-        return owners[0]
+        return owners[0], further
     if owners:
         fields.lose("networks", "workspaces of one owner share a network: give 'owner' to those that shall meet")
-    return ""
+    return "", further
+
+
+def _aliases(fields: Fields, place: str, value: Any) -> list[str]:
+    try:
+        given = [] if values.is_empty(value) else values.as_list(value)
+    except ValueError as error:
+        fields.lose(place, str(error))
+        return []
+    for alias in given:
+        if not aliases.is_label(alias):
+            fields.lose(place, f"{alias!r} is no alias: expected {aliases.EXPECTED}")
+    return [alias for alias in given if aliases.is_label(alias)]
 
 
 def _state(fields: Fields) -> str:

@@ -10,7 +10,10 @@ _START = "workspaces start with their image's own entrypoint, which serves healt
 _USER = "workspaces run as their image's user, developer (uid 1000)"
 _KERNEL = "workspaces get what their components declare as 'runtime', and nothing else of the engine's confinement"
 _NETWORK = "workspaces are in their owner's network, with the engine's own name service"
-_LIMITS = "workspaces are limited by cpus and memory of a tier, and by swap, pids, shm, open_files and log_size"
+_LIMITS = (
+    "workspaces are limited by cpus and memory of a tier, and by swap, pids, shm, open_files, log_size, locked_memory "
+    "and core_size"
+)
 _ORDER = "workspaces start independently of each other"
 _FILES = "files come from the image, from volumes and from mounts"
 _RESOLVED = "only Compose can resolve it: import what 'docker compose config' prints"
@@ -79,6 +82,7 @@ _REASONS = {
     ),
     "configs": "files that are no secrets belong into a mounted directory; others are given as codeopen_secrets",
     "healthcheck": "the image checks its own services; what has to work besides goes into 'checks'",
+    "ulimits.nproc": "the number of a workspace's processes is limited by limits.pids",
     "stop_grace_period": "it holds for a whole run: option stop_timeout of the module workspace",
     "deploy.restart_policy": "workspaces are started again until somebody stops them",
     "deploy.resources.reservations.cpus": "workspaces have limits, and no reservations but GPUs",

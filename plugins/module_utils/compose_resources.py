@@ -19,7 +19,14 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.resolve import Resolution, resolve
 
 _MOST = {"pids": 4194304, "open_files": 1048576}
-_KEYS = {"swap": "memswap_limit", "pids": "pids_limit", "shm": "shm_size", "open_files": "ulimits.nofile"}
+_KEYS = {
+    "swap": "memswap_limit",
+    "pids": "pids_limit",
+    "shm": "shm_size",
+    **{name: f"ulimits.{word}" for name, word in limits.ULIMITS.items()},
+}
+# For the kernel as little as nothing, which 0 does not mean for a workspace.
+_NOTHING = 1
 
 
 @dataclass
@@ -55,7 +62,7 @@ def asked_of(fields: Fields) -> Asked:
         "swap": _swap(fields, asked.memory),
         "pids": _pids(fields),
         "shm": fields.take("shm_size", values.as_bytes),
-        "open_files": fields.take("ulimits.nofile", _open_files),
+        **{name: _ulimit(fields, name) for name in limits.ULIMITS},
         "log_size": _log_size(fields),
     }
     for name, value in found.items():
@@ -104,13 +111,22 @@ def _pids(fields: Fields) -> int | None:
     return found
 
 
-def _open_files(value: Any) -> int:
-    if not isinstance(value, Mapping):
-        return values.as_whole(value)
-    soft, hard = values.as_whole(value.get("soft")), values.as_whole(value.get("hard"))
-    if soft != hard:
-        raise ValueError(f"soft is {soft} and hard is {hard}, and limits.open_files is both")
-    return hard
+def _ulimit(fields: Fields, name: str) -> int | None:
+    """A limit of single processes."""
+
+    def convert(value: Any) -> int:
+        if not isinstance(value, Mapping):
+            return values.as_whole(value)
+        soft, hard = values.as_whole(value.get("soft")), values.as_whole(value.get("hard"))
+        if soft != hard:
+            raise ValueError(f"soft is {soft} and hard is {hard}, and limits.{name} is both")
+        return hard
+
+    found: int | None = fields.take(_KEYS[name], convert)
+    if found == 0 and name != "open_files":
+        fields.lose(_KEYS[name], f"limits.{name} is {_NOTHING} byte instead, since 0 leaves it to the engine")
+        return _NOTHING
+    return found
 
 
 def _log_size(fields: Fields) -> int | None:
@@ -160,6 +176,6 @@ def lose_difference(fields: Fields, asked: Asked, resolution: Resolution) -> Non
 def limits_of(catalogue: Catalogue, tier: str, asked: Asked) -> dict[str, int]:
     """The limits that differ from what the tier has."""
     tier_limits = {**limits.DEFAULTS, **catalogue.tier_limits.get(tier, {})}
-    # A service without this one has what the engine gives.
-    found = {"open_files": 0, **asked.limits}
+    # A service without one of these has what the engine gives.
+    found = {**dict.fromkeys(limits.ULIMITS, 0), **asked.limits}
     return {name: value for name, value in found.items() if value != tier_limits[name]}

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, mounts
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases, limits, mounts
 from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import problems_of_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import (
@@ -86,6 +86,11 @@ class ContainerSpec:
     configuration: dict[str, Any]
     notes: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """What it is called in its network."""
+        return list(self.request["NetworkingConfig"]["EndpointsConfig"][self.network]["Aliases"])
+
 
 def problems_of(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
     """Every mistake in the list, in words; the plan's filter finds most earlier, but this is the host's last gate."""
@@ -103,6 +108,9 @@ def problems_of(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
             problems.append(f"Workspace '{name}' is in the list more than once.")
         seen.add(name)
         problems.extend(f"Workspace '{name}': {text}" for text in _entry_problems(entry))
+    problems.extend(
+        f"Workspace '{name}': aliases: '{alias}' {why}." for name, alias, why in aliases.clashes(workspaces)
+    )
     return problems
 
 
@@ -129,6 +137,9 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterable[str]:
     owner = str(entry.get("owner") or "")
     if owner and not (_NAME.fullmatch(owner) and len(owner) <= _LONGEST_NAME):
         yield f"owner {owner!r}: expected lower-case letters, digits and single hyphens between them."
+    for alias in entry.get("aliases") or []:
+        if not aliases.is_label(alias):
+            yield f"alias {alias!r}: expected {aliases.EXPECTED}."
     yield from _port_problems(entry.get("ports") or [])
     for volume in entry.get("volumes") or []:
         if not _PART.fullmatch(str(volume.get("name") or "")):
@@ -201,6 +212,7 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
     gpus = device_requests(parse(entry.get("gpus")), settings.gpus)
     owner = str(entry.get("owner") or "")
     network = network_name(owner)
+    names = aliases.names_of(name, entry.get("aliases"))
     live = limits.live(entry, cpus)
     granted = host_config_of(entry.get("runtime") or {})
     request: dict[str, Any] = {
@@ -232,14 +244,15 @@ def build(entry: Mapping[str, Any], host_ports: Mapping[str, int], settings: Set
             "DeviceRequests": gpus,
             **granted,
         },
-        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [name]}}},
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": names}}},
     }
     configuration = {
         "image": str(entry["image"]),
         "image_id": settings.image_id,
         "owner": owner,
+        **({"aliases": names[1:]} if names[1:] else {}),
         "gpus": entry.get("gpus") or 0,
-        **{key: value for key, value in limits.of_entry(entry).items() if key not in ("swap", "pids")},
+        **{key: value for key, value in limits.told(entry).items() if key not in ("swap", "pids")},
         "ports": {key: f"{port['address']}:{port['host']}->{port['container']}" for key, port in ports.items()},
         "volumes": volumes,
         **({"mounts": mounts.words(entry)} if entry.get("mounts") else {}),

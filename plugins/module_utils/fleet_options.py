@@ -59,6 +59,7 @@ _WORKSPACE = {
     "gpus": {"type": "raw", "default": 0},
     "limits": {"type": "dict", "options": {name: {"type": "int"} for name in limits.DEFAULTS}},
     "owner": {"type": "str", "default": ""},
+    "aliases": {"type": "list", "elements": "str", "default": []},
     "checks": {"type": "list", "elements": "dict", "options": _CHECK},
     "idle_minutes": {"type": "int"},
     "leave_out": {"type": "list", "elements": "str"},

@@ -8,19 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Where neither the tier nor the workspace says it. Bytes, but for pids and open_files; open_files 0 is what the engine
-# gives by itself: more than its own limit it may be unable to give.
+# Where neither the tier nor the workspace says it. Bytes, but for pids and open_files.
 DEFAULTS: Mapping[str, int] = {
     "swap": 0,
     "pids": 4096,
     "shm": 64 * 1024 * 1024,
     "open_files": 0,
     "log_size": 30_000_000,
+    "locked_memory": 0,
+    "core_size": 0,
 }
-SMALLEST: Mapping[str, int] = {"swap": 0, "pids": 32, "shm": 1024 * 1024, "open_files": 0, "log_size": 300_000}
-LOG_FILES = 3
 # The engine's word for no limit.
 UNLIMITED = -1
+SMALLEST: Mapping[str, int] = {
+    "swap": 0,
+    "pids": 32,
+    "shm": 1024 * 1024,
+    "open_files": 0,
+    "log_size": 300_000,
+    "locked_memory": UNLIMITED,
+    "core_size": UNLIMITED,
+}
+# Limits of single processes, with the engine's words. 0 is what the engine gives by itself: more than its own limit it
+# may be unable to give.
+ULIMITS: Mapping[str, str] = {"open_files": "nofile", "locked_memory": "memlock", "core_size": "core"}
+# Nothing is told of these where they are 0: the containers made before there was a word for them stay as they are.
+_LATER = ("locked_memory", "core_size")
+LOG_FILES = 3
 RESTART_POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
 
@@ -28,6 +42,11 @@ def of_entry(entry: Mapping[str, Any]) -> dict[str, int]:
     """All limits of a workspace of the plan."""
     given = entry.get("limits") or {}
     return {name: int(value if given.get(name) is None else given[name]) for name, value in DEFAULTS.items()}
+
+
+def told(entry: Mapping[str, Any]) -> dict[str, int]:
+    """The limits of a workspace that its configuration names."""
+    return {name: value for name, value in of_entry(entry).items() if value or name not in _LATER}
 
 
 def problems(entry: Mapping[str, Any]) -> Iterable[str]:
@@ -57,9 +76,10 @@ def live(entry: Mapping[str, Any], cpus: float) -> dict[str, Any]:
 def fixed(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What needs a new container, in the engine's words."""
     limits = of_entry(entry)
-    files = limits["open_files"]
     return {
-        "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}] if files else [],
+        "Ulimits": [
+            {"Name": word, "Soft": limits[name], "Hard": limits[name]} for name, word in ULIMITS.items() if limits[name]
+        ],
         "ShmSize": limits["shm"],
         "LogConfig": {
             "Type": "json-file",

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import recipe
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases, recipe
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import Catalogue, Component
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError, ProblemsError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.mounts import problems_of_mounts
@@ -194,7 +194,7 @@ def _workspace(
             "name": request.name, "flavor": request.flavor, "addons": sorted(set(request.addons)),
             "tier": request.tier, "image": "", "recipe": "", "cpus": 0.0, "memory": 0, "disk": 0,
             "ports": [], "volumes": [], "environment": {}, "runtime": Runtime().as_dict(), "gpus": 0,
-            "owner": "", "limits": {}, "checks": [], "mounts": [], "idle_minutes": None, "leave_out": [],
+            "owner": "", "aliases": [], "limits": {}, "checks": [], "mounts": [], "idle_minutes": None, "leave_out": [],
             "state": "absent",
         }  # fmt: skip
     return {
@@ -213,6 +213,8 @@ def _workspace(
         "runtime": resolution.runtime.as_dict(),
         "gpus": request.gpus or (-1 if resolution.requires_gpus else 0),
         "owner": request.owner,
+        # A pool's name is that of none of its members.
+        "aliases": aliases.further(request.name if kind == "workspace" else "", request.aliases),
         "limits": {**tier_limits, **request.limits},
         "checks": request.checks,
         "mounts": request.mounts,
@@ -319,6 +321,7 @@ def make_plan(
             result.append(entry)
     planned_pools = _pools(catalogue, pools, collected, list(requests.values()), problems)
     problems.extend(_host_port_clashes(result))
+    problems.extend(f"workspace '{name}': aliases: '{alias}' {why}" for name, alias, why in aliases.clashes(result))
     if problems:
         raise PlanError(problems)
     return {

@@ -42,6 +42,19 @@ def parse_size(value: object) -> int:
     return int(Decimal(match.group(1)) * _UNITS[match.group(2).lower()])
 
 
+def parse_limit(value: object) -> int:
+    """Bytes of a size, or -1 for ``unlimited`` and for -1.
+
+    :raises ValueError: when it is neither.
+    """
+    if not isinstance(value, bool) and str(value).strip().lower() in ("unlimited", "-1"):
+        return -1
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 'unlimited'") from None
+
+
 def format_size(size: int) -> str:
     """Bytes for people, in decimal units: ``20 GB``, ``1.5 MB``."""
     value, unit = float(size), "bytes"

@@ -76,11 +76,15 @@ class RolloutContext:
 class Rollout:
     """Changes to the containers of one workspace.
 
-    :param gate: checks of the workspace after its health; raises RolloutError.
+    :param gate: checks of the workspace after its health, if it has any; raises RolloutError.
     """
 
     def __init__(
-        self, context: RolloutContext, workspace: str, store: SecretsStore, gate: Callable[[str], None]
+        self,
+        context: RolloutContext,
+        workspace: str,
+        store: SecretsStore,
+        gate: Optional[Callable[[str], None]] = None,
     ) -> None:
         self._context = context
         self._api: Any = context.client.api
@@ -156,14 +160,17 @@ class Rollout:
             answer = self._api._post_json(self._api._url("/containers/{0}/update", container_id), data=changes)
             self._api._raise_for_status(answer)
 
-    def attach(self, container_id: str, network: str, alias: str) -> None:
-        """Connect a container to the network that it was made for, which somebody took away or made anew."""
+    def attach(self, container_id: str, network: str, names: list[str]) -> None:
+        """Connect a container to the network that it was made for, which somebody took away or made anew.
+
+        :param names: what it is called there.
+        """
         self._check_stop()
         with engine_words(f"Connecting {self._name} to network {network}"):
             with suppress(*ENGINE_ERRORS):
                 # What it knows is a network that is gone.
                 self._api.disconnect_container_from_network(container_id, network, force=True)
-            self._api.connect_container_to_network(container_id, network, aliases=[alias])
+            self._api.connect_container_to_network(container_id, network, aliases=names)
 
     def wait(self, container_id: str, was_paused: bool = False) -> None:
         """Wait until it is healthy and passes its checks."""
@@ -172,6 +179,7 @@ class Rollout:
 
     def _wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
         context = self._context
+        self._tell("waits to be healthy")
         try:
             with engine_words(f"Waiting for {self._name}"):
                 wait_healthy(
@@ -182,7 +190,8 @@ class Rollout:
                     context.news,
                     was_paused,
                 )
-                if checks:
+                if checks and self._gate is not None:
+                    self._tell("healthy, its checks begin")
                     self._gate(container_id)
         except Interrupted:
             raise
@@ -347,6 +356,11 @@ class Rollout:
             self._api.stop(container_id, timeout=self._context.timeouts.stop_timeout)
         if not failed:
             self._note(states.STOPPED, cause)
+
+    def _tell(self, line: str) -> None:
+        # That people see nothing of it must not undo what was done.
+        with suppress(WorkspacesError):
+            self._context.journal.tell(f"{self._workspace}: {line}")
 
     def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
         self._context.journal.move(self._workspace, state, cause, details)

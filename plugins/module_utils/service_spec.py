@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, limits
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases, gpus, limits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import (
     LABEL_VOLUME,
     SECRETS_PATH,
@@ -130,15 +130,17 @@ def build_service(entry: Mapping[str, Any], settings: ServiceSettings) -> Servic
     """
     name, owner = str(entry["name"]), str(entry.get("owner") or "")
     environment = {str(key): str(value) for key, value in (entry.get("environment") or {}).items()}
+    names = aliases.names_of(name, entry.get("aliases"))
     configuration = {
         "image": str(entry["image"]),
         "recipe": str(entry.get("recipe") or "")[:12],
         "owner": owner,
+        **({"aliases": names[1:]} if names[1:] else {}),
         "tier": str(entry.get("tier") or ""),
         "cpus": float(entry["cpus"]),
         "memory": int(entry["memory"]),
         "gpus": entry.get("gpus") or 0,
-        **{key: value for key, value in limits.of_entry(entry).items() if key != "swap"},
+        **{key: value for key, value in limits.told(entry).items() if key != "swap"},
         "ports": {
             str(port["name"]): f"{settings.ports[str(port['name'])]}->{port['container']}" for port in published(entry)
         },
@@ -163,7 +165,7 @@ def build_service(entry: Mapping[str, Any], settings: ServiceSettings) -> Servic
             "Resources": _resources(entry),
             "RestartPolicy": {"Condition": "any", "Delay": _RESTART_DELAY * _SECOND, "MaxAttempts": 0},
             "Placement": {"Constraints": _constraints(settings)},
-            "Networks": [{"Target": settings.network_id, "Aliases": [name]}],
+            "Networks": [{"Target": settings.network_id, "Aliases": names}],
             "LogDriver": _log_driver(entry),
             "ForceUpdate": settings.restarts,
         },

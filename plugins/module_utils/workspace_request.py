@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils import gpus, schema
+from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases, gpus, schema
 from ansible_collections.codeopen.workspaces.plugins.module_utils.catalogue import LIMITS, Catalogue
 from ansible_collections.codeopen.workspaces.plugins.module_utils.decision import STATES
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
@@ -44,6 +44,7 @@ class Request:
     gpus: Any = 0
     state: str = "started"
     owner: str = ""
+    aliases: Sequence[str] = ()
     limits: dict[str, int] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     mounts: list[dict[str, Any]] = field(default_factory=list)
@@ -122,6 +123,7 @@ _FIELDS: dict[str, schema.Check] = {
     "gpus": _gpus,
     "state": schema.one_of(*STATES),
     "owner": schema.text(schema.NAME, "lower-case letters, digits and single hyphens between them"),
+    "aliases": schema.list_of(schema.text(aliases.LABEL, aliases.EXPECTED)),
     "limits": LIMITS,
     "checks": schema.list_of(_CHECK),
     "mounts": schema.list_of(_MOUNT),
@@ -173,6 +175,7 @@ def parse_request(
         gpus=fields.get("gpus", 0),
         state=fields.get("state", "started"),
         owner=fields.get("owner", ""),
+        aliases=fields.get("aliases", []),
         limits=fields.get("limits", {}),
         checks=fields.get("checks", []),
         mounts=fields.get("mounts", []),

@@ -99,7 +99,8 @@ class WorkspaceRun:
         self._context = context
         self._settings = context.settings
         self._api: Any = context.rollouts.client.api
-        self._rollout = Rollout(context.rollouts, item.name, item.store, self._gate)
+        gate = self._gate if item.entry.get("checks") else None
+        self._rollout = Rollout(context.rollouts, item.name, item.store, gate)
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
         self._limits: dict[str, Any] = {}
@@ -160,7 +161,7 @@ class WorkspaceRun:
         if self._limits and decision.base:
             self._rollout.apply(decision.base.id, self._limits)
         if self._detached and decision.base and spec is not None:
-            self._rollout.attach(decision.base.id, spec.network, item.name)
+            self._rollout.attach(decision.base.id, spec.network, spec.names)
         self._act()
         if decision.action == decisions.UPDATE:
             item.store.write_ports(item.ports)

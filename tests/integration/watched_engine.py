@@ -57,8 +57,10 @@ def watched_engine(see: Callable[[str], None]) -> Iterator[str]:
                         threading.Thread(target=_pass_on, args=arguments, daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield f"unix://{folder}/socket"
-        listening.shutdown(socket.SHUT_RDWR)
-    for one in opened:
-        one.close()
-    shutil.rmtree(folder)
+        try:
+            yield f"unix://{folder}/socket"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for one in opened:
+                one.close()
+            shutil.rmtree(folder)

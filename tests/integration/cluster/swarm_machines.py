@@ -173,7 +173,9 @@ class Machine:
         )
 
     def containers(self, workspace: str) -> list[Any]:
-        """The containers of a workspace that run here."""
+        """The containers of a workspace that run here; none where nothing runs."""
+        if self._process is None:
+            return []
         filters = {"label": f"com.docker.swarm.service.name=codeopen-{workspace}"}
         return list(self.docker.containers.list(filters=filters))
 

@@ -1,10 +1,14 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes that are cut off, killed and reset: never two writers, never an empty home elsewhere, and all comes back."""
+"""Nodes that are cut off, killed and reset: never two writers, never an empty home elsewhere, and all comes back.
+
+What has its files on all nodes is started elsewhere.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -105,3 +109,52 @@ def test_a_node_that_was_reset_and_healed_has_its_workspaces_again(services: Ser
     wrote = writers(home)
     assert before < {who for who, _when in wrote}
     assert_one_after_the_other(wrote)
+
+
+def label(cluster: Cluster, name: str, **labels: str) -> None:
+    """Give a node labels beside those of the inventory."""
+    node = cluster.node(name)
+    spec = dict(node["Spec"], Labels={**(node["Spec"].get("Labels") or {}), **labels})
+    cluster.manager.docker.api.update_node(node["ID"], node["Version"]["Index"], spec)
+
+
+def test_what_has_its_files_on_all_nodes_is_started_elsewhere_when_its_node_is_killed(
+    services: Services, cluster: Cluster
+) -> None:
+    # A stand-in for NFS: `none` with `o=bind` mounts one folder of this machine on every node.
+    shared = Path("/tmp") / services.prefix
+    shared.mkdir()
+    driver = {"shared": True, "options": {"type": "none", "o": "bind", "device": str(shared)}}
+    # Not on the manager, which is the only one.
+    options: dict[str, Any] = {"volume_driver": driver, "placement": {"killable": services.prefix}}
+    for name in ("w1", "w2"):
+        label(cluster, name, killable=services.prefix)
+    try:
+        entry = services.entry("a")
+        services.ok(entry, **options)
+        (killed,) = services.where("a")
+        (other,) = {"w1", "w2"} - {killed}
+        services.only("a").exec_run(["sh", "-c", "echo precious >/home/developer/work"])
+        cluster[killed].kill()
+        try:
+            cluster.until(lambda: services.where("a") == [other])
+            cluster.wait_state(killed, "down")
+            found = services.ok(entry, **options)["workspaces"][0]
+            assert (found["state"], found["action"], found["node"]) == ("started", "none", "")
+            (told,) = services.info("a")
+            assert (told["state"], told["node"]) == ("running", other)
+            assert services.only("a").exec_run(["cat", "/home/developer/work"]).output == b"precious\n"
+            # It is changed there as anywhere.
+            changed = services.converged(dict(entry, memory=48 * 1024 * 1024), **options)["workspaces"][0]
+            assert (changed["action"], services.where("a")) == ("update", [other])
+        finally:
+            cluster[killed].start()
+        cluster.wait_state(killed, "ready")
+        assert not services.ok(dict(entry, memory=48 * 1024 * 1024), **options)["changed"]
+        assert services.where("a") == [other]
+        wrote = writers(shared / "writers")
+        assert len({who for who, _when in wrote}) == 3
+        assert_one_after_the_other(wrote)
+    finally:
+        services.run(services.entry("a", state="absent"), **options)
+        subprocess.run(["rm", "-rf", str(shared)], check=True)

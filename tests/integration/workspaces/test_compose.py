@@ -56,10 +56,14 @@ def test_up_runs_what_the_module_would(host: Host, compose: Compose, tmp_path: P
     entry = host.entry(
         "a",
         owner=f"{host.prefix}-ada",
-        limits={"swap": 32 * 1024**2, "pids": 200, "shm": 8 * 1024**2, "open_files": 2000, "log_size": 900_000},
+        aliases=["db", "cache"],
+        limits={
+            "swap": 32 * 1024**2, "pids": 200, "shm": 8 * 1024**2, "open_files": 2000, "log_size": 900_000,
+            "locked_memory": 1024**2, "core_size": -1,
+        },
         environment={"PRICE": "5$ of ${HOME}"},
         mounts=[{"source": str(shared), "target": "/shared", "read_only": True}],
-    )
+    )  # fmt: skip
     gone = {"name": host.name("gone"), "state": "absent"}
     # No host has so many CPUs.
     large = host.entry("b", owner=f"{host.prefix}-bob", cpus=4096.0)
@@ -74,7 +78,11 @@ def test_up_runs_what_the_module_would(host: Host, compose: Compose, tmp_path: P
     live = limits.live(entry, 0.5)
     assert found["HostConfig"]["CpuQuota"] / found["HostConfig"]["CpuPeriod"] == live.pop("NanoCpus") / 1_000_000_000
     assert limits.changes(found["HostConfig"], live) == {}
+    # Compose has them in any order.
+    found["HostConfig"]["Ulimits"].sort(key=lambda limit: list(limits.ULIMITS.values()).index(limit["Name"]))
     assert {key: found["HostConfig"][key] for key in limits.fixed(entry)} == limits.fixed(entry)
+    (endpoint,) = found["NetworkSettings"]["Networks"].values()
+    assert {"cache", "db"} <= set(endpoint["Aliases"])
     assert found["Config"]["Hostname"] == a
     assert inside(host, "a", 'echo "$PRICE"') == "5$ of ${HOME}"
     assert inside(host, "a", "cat /shared/data; touch /shared/new 2>&1 || true").startswith("shared\ntouch:")
@@ -171,7 +179,8 @@ def test_what_compose_makes_of_a_file_is_imported_without_a_loss(host: Host, com
         {
             "name": "shop", "flavor": "js", "addons": ["code-server"], "tier": "creator", "owner": "ada", "gpus": "all",
             "ports": {"opencode": "0.0.0.0:14096", "web": {"container": 3000}}, "environment": {"PRICE": "5$"},
-            "limits": {"swap": "1GiB", "open_files": 5000}, "checks": [{"http": "web"}],
+            "limits": {"swap": "1GiB", "open_files": 5000, "locked_memory": "unlimited", "core_size": "1MiB"},
+            "aliases": ["web", "db"], "checks": [{"http": "web"}],
             "mounts": [{"source": "/srv/data", "target": "/data", "uid": 0}, {"source": "cache", "target": "/cache"}],
         },
         {"name": "inner", "flavor": "polyglot", "addons": ["docker"], "state": "stopped"},

@@ -39,10 +39,8 @@ def before_the_first(container: str, what: str, do: Callable[[], object]) -> Ite
             do()
 
     with watched_engine(see) as url:
-        try:
-            yield url
-        finally:
-            assert done
+        yield url
+    assert done
 
 
 def info(host: Host, url: str, *names: str) -> dict[str, dict[str, Any]]:

@@ -58,10 +58,8 @@ def while_it_follows(do: Callable[[], object]) -> Iterator[str]:
             do()
 
     with watched_engine(see) as url:
-        try:
-            yield url
-        finally:
-            assert "waits" in requests
+        yield url
+    assert "waits" in requests
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from .conftest import Host
@@ -109,16 +110,19 @@ def test_secrets_come_from_vault_and_are_nowhere_to_be_seen(host: Host, tmp_path
 
 
 def test_what_happens_is_shown_while_it_happens(host: Host, tmp_path: Path) -> None:
-    task = {"workspaces": [host.entry("a"), host.entry("b", mode="dies")], "state_dir": str(host.state_dir)}
+    checked = host.entry("a", checks=[{"tcp": "web"}])
+    task = {"workspaces": [checked, host.entry("b", mode="dies")], "state_dir": str(host.state_dir)}
     first = play(host, tmp_path, task)
     lines = [line.split("] ", 2)[-1] for line in first.stdout.splitlines() if line.startswith("[localhost] [")]
     assert lines[0] == "2 of 2 workspaces to change"
-    for text in ("a: starting (asked for)", "a: running (it is healthy)", "a: create done in "):
-        assert any(line.startswith(host.name(text)) for line in lines), lines
+    told = [line for line in lines if line.startswith(host.name("a: "))]
+    words = ["created (", "starting (asked for)", "waits to be healthy", "healthy, its checks begin", "running (it is healthy)"]
+    for line, text in zip(told, [*words, "create done in "]):
+        assert line.startswith(host.name(f"a: {text}")), lines
     assert f"{host.name('b')}: failed (it died with exit code 3.)" in lines
     assert "failed=1" in first.stdout
     assert "1 of 2 workspaces failed" in first.stdout
-    again = play(host, tmp_path, dict(task, workspaces=[host.entry("a")]))
+    again = play(host, tmp_path, dict(task, workspaces=[checked]))
     assert "changed=0" in again.stdout
     assert "[localhost] [" not in again.stdout
     (log,) = (host.state_dir / "logs").iterdir()
@@ -160,3 +164,39 @@ def test_secrets_in_memory_are_on_no_disk_and_come_back_after_the_hosts_start(ho
     assert host.ok(entry, **on_disk)["workspaces"][0]["action"] == "update"
     assert not host.ok(entry, **on_disk)["changed"]
     assert container_of(name).exec_run(f"cat {path}").output == b"hush-memory"
+
+
+def test_hosts_one_after_the_other_and_none_after_one_that_failed(host: Host, tmp_path: Path) -> None:
+    def run(mode: str, *options: str) -> str:
+        hosts = {
+            f"h{number}": {
+                "codeopen_plan": {"workspaces": [host.entry(f"h{number}", mode=mode)]},
+                "codeopen_state_dir": str(host.state_dir),
+            }
+            for number in (1, 2)
+        }
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = tmp_path / "inventory.json"
+        inventory.write_text(json.dumps({"codeopen": {"hosts": hosts, "vars": shared}}))
+        command = shutil.which("ansible-playbook")
+        assert command is not None
+        # The play that deploys, without the one before it, which makes the plan.
+        plays = yaml.safe_load((ROOT / "playbooks" / "deploy.yml").read_text())
+        playbook = tmp_path / "deploy.yml"
+        playbook.write_text(json.dumps(plays[1:]))
+        done = subprocess.run(
+            [command, "-i", str(inventory), *options, str(playbook)],
+            capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
+        )  # fmt: skip
+        return done.stdout
+
+    failed = run("dies", "-e", "codeopen_serial=1", "-e", "workspaces_lock_timeout=5")
+    assert "it died with exit code 3" in failed, failed
+    assert host.container("h1") is not None
+    assert host.container("h2") is None
+    done = run("healthy")
+    assert done.count("changed=1") == 2, done
+    assert done.count("PLAY [Deploy the workspaces]") == 1
+    again = run("healthy", "-e", "codeopen_serial=1")
+    assert again.count("changed=0") == 2, again
+    assert again.count("PLAY [Deploy the workspaces]") == 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 from typing import Any
 
@@ -160,6 +161,9 @@ def test_pools_are_refused_with_the_other_mistakes() -> None:
         ({"gpus": 1}, "TaskTemplate.Resources.Reservations.GenericResources"),
         ({"limits": {"pids": 100}}, "TaskTemplate.Resources.Limits.Pids"),
         ({"limits": {"open_files": 1024}}, "TaskTemplate.ContainerSpec.Ulimits"),
+        ({"limits": {"locked_memory": -1}}, "TaskTemplate.ContainerSpec.Ulimits"),
+        ({"limits": {"core_size": 4096}}, "TaskTemplate.ContainerSpec.Ulimits"),
+        ({"aliases": ["db"]}, "TaskTemplate.Networks[0].Aliases"),
         ({"limits": {"shm": 1024**3}}, "TaskTemplate.ContainerSpec.Mounts"),
         ({"limits": {"log_size": 3_000_000}}, "TaskTemplate.LogDriver.Options.max-size"),
         ({"volumes": [*HOME, {"name": "w", "path": "/workspace"}]}, "TaskTemplate.ContainerSpec.Mounts"),
@@ -174,6 +178,19 @@ def test_each_change_is_a_difference_and_none_is_none(change: dict[str, Any], wh
     found = build_service(entry(), BOUND).request
     assert where in drifted(found, build_service(entry(**change), BOUND).request)
     assert drifted(found, build_service(entry(), BOUND).request) == []
+
+
+def test_an_upgrade_replaces_no_container() -> None:
+    """What there was before there were aliases and more limits of processes."""
+    text = json.dumps(build_service(entry(), BOUND).request, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest == "2d3688cdbc3ebd58a12754bba873e78a4be74865c5edb074a837c4d1d30dc8a2"
+
+
+def test_aliases_are_names_in_the_owners_network() -> None:
+    spec = build_service(entry(aliases=["web", "db"]), BOUND)
+    assert spec.request["TaskTemplate"]["Networks"] == [{"Target": "net1", "Aliases": ["demo", "db", "web"]}]
+    assert spec.configuration["aliases"] == ["db", "web"]
 
 
 PLAIN = st.recursive(

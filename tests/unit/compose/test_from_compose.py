@@ -119,6 +119,11 @@ def test_a_file_that_somebody_wrote(compose: Any) -> None:
             {"mounts": [{"source": "/srv/a", "target": "/a"}]},
         ),
         ({"volumes": ["cache:/cache"]}, {"mounts": [{"source": "p_cache", "target": "/cache"}]}),
+        ({"ulimits": {"memlock": -1, "core": {"soft": 5, "hard": 5}}}, {"limits": {"locked_memory": -1, "core_size": 5}}),
+        ({"ulimits": {"core": 0}}, {"limits": {"core_size": 1}}),
+        ({"networks": {"default": {"aliases": ["web", "demo", "db", "a.b"]}}}, {"aliases": ["db", "web"]}),
+        ({"networks": {"default": {"aliases": ["db"]}, "front": {"aliases": ["web"]}}}, {"aliases": ["db", "web"]}),
+        ({"networks": {"default": {"aliases": ["demo"]}}}, {}),
     ],
 )  # fmt: skip
 def test_forms_of_values(compose: Any, service: dict[str, Any], found: dict[str, Any]) -> None:
@@ -166,8 +171,13 @@ def test_forms_of_values(compose: Any, service: dict[str, Any], found: dict[str,
         ({"cpu_period": 50000}, "cpu_period", "limited by cpus and memory of a tier"),
         ({"mem_swappiness": 0}, "mem_swappiness", "limited by cpus and memory of a tier"),
         ({"oom_score_adj": 0}, "oom_score_adj", "the engine's confinement"),
-        ({"ulimits": {"core": 0}}, "ulimits.core", "a workspace's definition has no word for it"),
+        ({"ulimits": {"nproc": 0}}, "ulimits.nproc", "the number of a workspace's processes is limited by limits.pids"),
+        ({"ulimits": {"rtprio": 0}}, "ulimits.rtprio", "a workspace's definition has no word for it"),
+        ({"ulimits": {"core": 0}}, "ulimits.core", "limits.core_size is 1 byte instead"),
+        ({"ulimits": {"memlock": -5}}, "ulimits.memlock", "is -5: workspaces have at least -1"),
+        ({"ulimits": {"memlock": {"soft": 1, "hard": 2}}}, "ulimits.memlock", "soft is 1 and hard is 2, and limits.locked_memory"),
         ({"networks": {"default": {"priority": 0}}}, "networks.default.priority", "by its name"),
+        ({"networks": {"default": {"aliases": ["a_b", "db"]}}}, "networks.default.aliases", "'a_b' is no alias: expected a DNS label"),
     ],
 )  # fmt: skip
 def test_every_loss_has_its_reason(compose: Any, service: dict[str, Any], key: str, why: str) -> None:
@@ -254,6 +264,22 @@ def test_names(compose: Any) -> None:
     assert [(loss["service"], loss["key"]) for loss in losses] == [
         ("My_App", "container_name"), ("shop", "container_name"),
     ]  # fmt: skip
+
+
+def test_aliases_that_lead_to_two(compose: Any) -> None:
+    def service(*aliases: str) -> dict[str, Any]:
+        return {"image": "codeopen-js:0.1.0", "networks": {"default": {"aliases": list(aliases)}}}
+
+    workspaces, losses = compose.read(
+        {"services": {"a": service("db", "b"), "b": service("db", "web"), "c": service("web")}}
+    )
+    assert [workspace.get("aliases") for workspace in workspaces] == [["db"], ["web"], None]
+    assert [(loss["service"], loss["key"]) for loss in losses] == [
+        ("a", "networks"),
+        ("b", "networks"),
+        ("c", "networks"),
+    ]
+    assert losses[0]["why"] == "alias 'b' is what workspace 'b' of the same owner is called"
 
 
 def test_a_service_that_is_empty(compose: Any) -> None:

@@ -40,6 +40,8 @@ LIMITS = st.fixed_dictionaries(
         "shm": st.integers(MI, 2**40),
         "open_files": st.integers(0, 1048576),
         "log_size": st.integers(300_000, 2**40),
+        "locked_memory": st.integers(-1, 2**40),
+        "core_size": st.integers(-1, 2**40) | st.just("unlimited"),
     },
 )
 MOUNTS = st.lists(
@@ -71,6 +73,7 @@ DEFINITIONS = st.fixed_dictionaries(
         "environment": st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), TEXTS, max_size=3),
         "gpus": GPUS,
         "owner": NAMES,
+        "aliases": st.lists(st.from_regex(r"[a-z0-9](-{0,2}[a-z0-9]){0,8}", fullmatch=True), max_size=3),
         "limits": LIMITS,
         "checks": CHECKS,
         "idle_minutes": st.integers(1, 10000),

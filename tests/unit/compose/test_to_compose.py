@@ -198,6 +198,18 @@ def test_mistakes_are_refused(compose: Any) -> None:
         to_project([workspace], ExportSettings(project="My project"))
 
 
+def test_aliases_are_those_of_the_owners_network(compose: Any) -> None:
+    services = compose.project({**DEMO, "aliases": ["web", "db"]}, {"name": "plain", "flavor": "js"})["services"]
+    assert services["demo"]["networks"] == {"workspaces": {"aliases": ["db", "web"]}}
+    assert services["plain"]["networks"] == ["workspaces"]
+
+
+def test_limits_of_processes(compose: Any) -> None:
+    limits = {"locked_memory": "unlimited", "core_size": "1MiB"}
+    service = compose.project({**DEMO, "limits": limits})["services"]["demo"]
+    assert service["ulimits"] == {"memlock": {"soft": -1, "hard": -1}, "core": {"soft": 1048576, "hard": 1048576}}
+
+
 def test_the_schema_finds_mistakes(compose: Any) -> None:
     project = compose.project(DEMO)
     project["services"]["demo"]["memory"] = 1

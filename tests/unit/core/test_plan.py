@@ -225,6 +225,11 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"name": "a", "flavor": "js", "mounts": [{"source": "/etc", "target": "/x"}]}, r"'a': mount '/etc': no workspace gets /etc of its host"),
     ({"name": "a", "flavor": "js", "mounts": [{"source": "/srv", "target": "/workspace"}]}, r"is that of volume workspace, too"),
     ({"name": "a", "flavor": "js", "idle_minutes": 0}, r"idle_minutes: expected a whole number from 1 to 525600, got 0"),
+    ({"name": "a", "flavor": "js", "aliases": "db"}, r"'a': aliases: expected a list, got 'db'"),
+    ({"name": "a", "flavor": "js", "aliases": ["db", "Db"]}, r"'a': aliases\[1\]: 'Db' is not valid; expected a DNS label"),
+    ({"name": "a", "flavor": "js", "aliases": [7]}, r"'a': aliases\[0\]: expected a text, got 7"),
+    ({"name": "a", "flavor": "js", "limits": {"locked_memory": "all"}}, r"limits.locked_memory: 'all' is not a size; .*, or 'unlimited'"),
+    ({"name": "a", "flavor": "js", "limits": {"core_size": -2}}, r"limits.core_size: '-2' is not a size"),
     ({"name": "a", "flavor": "js", "address": "everywhere"}, r"address: 'everywhere' is not valid; expected an IP address"),
 ]  # fmt: skip
 
@@ -264,6 +269,26 @@ def test_all_mistakes_of_a_list_are_in_one_message(catalogue: Any) -> None:
     assert "host port 7000 is asked for by both p (opencode) and q (acp)" in text
 
 
+def test_an_alias_leads_to_one_workspace(catalogue: Any) -> None:
+    wish = {"flavor": "js", "owner": "ada"}
+    db = {**wish, "name": "a", "aliases": ["web", "db", "db", "a"]}
+    plan = _plan(catalogue, db, {**wish, "name": "db", "owner": "bob"}, {**wish, "name": "b"})
+    assert [workspace["aliases"] for workspace in plan["workspaces"]] == [["db", "web"], [], []]
+    with pytest.raises(PlanError) as refused:
+        _plan(catalogue, db, {**wish, "name": "db"}, {**wish, "name": "b", "aliases": ["web"]})
+    text = str(refused.value)
+    assert "workspace 'a': aliases: 'db' is what workspace 'db' of the same owner is called\n" in text + "\n"
+    assert "workspace 'b': aliases: 'web' is an alias of workspace 'a' of the same owner, too" in text
+
+
+def test_limits_of_processes(tree: Any) -> None:
+    tree.head["tiers"]["large"]["limits"] = {"locked_memory": "unlimited", "core_size": "1GiB"}
+    wish = {"name": "a", "flavor": "js", "tier": "large", "limits": {"core_size": -1}}
+    assert _plan(tree.load(), wish)["workspaces"][0]["limits"] == {"locked_memory": -1, "core_size": -1}
+    wish["limits"] = {"locked_memory": "64MiB"}
+    assert _plan(tree.load(), wish)["workspaces"][0]["limits"] == {"locked_memory": 64 * 1024**2, "core_size": 1024**3}
+
+
 def test_one_host_port_on_two_addresses_is_no_clash(catalogue: Any) -> None:
     ports = ["127.0.0.1:7000", "127.0.0.2:7000"]
     wishes = [{"name": f"w{number}", "flavor": "js", "ports": {"opencode": port}} for number, port in enumerate(ports)]
@@ -277,7 +302,9 @@ def test_any_order_of_addons_gives_one_plan(catalogue: Any, addons: list[str], f
 
 
 def test_pools_are_planned_like_workspaces(catalogue: Any) -> None:
-    pools = [{"name": "ide", "size": 3, "preset": "ide", "idle_minutes": 30, "ports": {"web": {"container": 3000}}}]
+    pools = [
+        {"name": "ide", "size": 3, "preset": "ide", "idle_minutes": 30, "ports": {"web": {"container": 3000}}, "aliases": ["db"]}
+    ]  # fmt: skip
     plan = make_plan(catalogue, [{"name": "a", "flavor": "js"}], component_files, pools=pools)
     (pool,) = plan["pools"]
     assert (pool["name"], pool["size"]) == ("ide", 3)

@@ -53,6 +53,9 @@ def digest(ports: Any = None, settings: Settings = SETTINGS, **changes: Any) -> 
     [
         {"image": "codeopen-js:0.1.0"},
         {"owner": "ada"},
+        {"aliases": ["db"]},
+        {"limits": {"locked_memory": -1}},
+        {"limits": {"core_size": 1024}},
         {"limits": {"shm": 2 * 1024**3}},
         {"limits": {"open_files": 1024}},
         {"limits": {"log_size": 3_000_000}},
@@ -95,10 +98,31 @@ def test_a_change_of_the_host_changes_the_digest(change: dict[str, Any]) -> None
         {"recipe": "y"},
         {"disk": 1},
         {"mounts": []},
+        {"aliases": []},
+        {"aliases": None},
+        # Its name leads to it in any case.
+        {"aliases": ["demo"]},
+        {"limits": {"locked_memory": 0, "core_size": None}},
     ],
 )
 def test_what_does_not_matter_does_not(change: dict[str, Any]) -> None:
     assert digest(**change) == digest()
+
+
+def test_an_upgrade_replaces_no_container() -> None:
+    """These are the digests that containers have from before there were aliases and more limits of processes."""
+    assert digest() == "707c429c7ea6d8f9dcc179f905f1fdc48f74704bb848b96caff936850b0f3de8"
+    changed = digest(owner="ada", limits={"open_files": 1024, "swap": 5, "shm": 2 * 1024**3})
+    assert changed == "452522671f81166b1f55e7f595326aca0ccccd6d14db1e6141016d68913242b1"
+
+
+def test_aliases_are_names_in_the_owners_network_in_any_order() -> None:
+    spec = build(entry(owner="ada", aliases=["web", "db", "web"]), PORTS, SETTINGS)
+    endpoint = spec.request["NetworkingConfig"]["EndpointsConfig"]["codeopen-owner-ada"]
+    assert endpoint["Aliases"] == spec.names == ["demo", "db", "web"]
+    assert spec.configuration["aliases"] == ["db", "web"]
+    assert "aliases" not in build(entry(), PORTS, SETTINGS).configuration
+    assert digest(aliases=["web", "db"]) == digest(aliases=["db", "web"])
 
 
 def test_labels_show_no_values_of_variables_nor_the_network() -> None:
@@ -163,7 +187,13 @@ def test_good_names_are_not(name: str) -> None:
             "state is 'asleep': expected one of present, started, stopped, restarted, paused, absent",
         ),
         ({"owner": "../x"}, "owner '../x'"),
+        ({"aliases": ["a b"]}, "alias 'a b': expected a DNS label: lower-case letters, digits and hyphens"),
+        ({"aliases": ["Db"]}, "alias 'Db'"),
+        ({"aliases": ["a.b"]}, "alias 'a.b'"),
+        ({"aliases": ["a-"]}, "alias 'a-'"),
+        ({"aliases": ["a" * 64]}, "alias 'aaaa"),
         ({"limits": {"pids": 1}}, "limits.pids is 1: expected at least 32"),
+        ({"limits": {"locked_memory": -2}}, "limits.locked_memory is -2: expected at least -1"),
         ({"checks": [{}]}, "check 1: expected one of http, tcp, command, got none"),
         ({"checks": [{"http": "web", "tcp": "web"}]}, "got http, tcp"),
         ({"checks": [{"http": "wbe"}]}, "names the port 'wbe', which it has not; it has: web"),
@@ -192,3 +222,31 @@ def test_every_mistake_is_named(changes: dict[str, Any], text: str) -> None:
 
 def test_the_same_name_twice_is_refused() -> None:
     assert problems_of([entry(), entry()]) == ["Workspace 'demo' is in the list more than once."]
+
+
+ADAS = entry(name="a", owner="ada", aliases=["db", "cache"])
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ({"name": "db"}, "Workspace 'a': aliases: 'db' is what workspace 'db' of the same owner is called."),
+        (
+            {"name": "b", "aliases": ["codeopen-a"]},
+            "Workspace 'b': aliases: 'codeopen-a' is what workspace 'a' of the same owner is called.",
+        ),
+        (
+            {"name": "b", "aliases": ["x", "cache"]},
+            "Workspace 'b': aliases: 'cache' is an alias of workspace 'a' of the same owner, too.",
+        ),
+        ({"name": "db", "owner": "bob"}, ""),
+        ({"name": "db", "owner": ""}, ""),
+        ({"name": "db", "state": "absent"}, ""),
+        ({"name": "b", "aliases": ["x"]}, ""),
+        # Of a pool, whose members are alike until they are claimed.
+        ({"name": "b", "aliases": ["db"], "pool": "p"}, ""),
+    ],
+    ids=str,
+)
+def test_an_alias_leads_to_one_workspace(other: dict[str, Any], text: str) -> None:
+    assert problems_of([ADAS, entry(**{"owner": "ada", **other})]) == ([text] if text else [])

@@ -32,6 +32,16 @@ def test_fixed_limits() -> None:
     assert limits.fixed(ENTRY)["LogConfig"]["Config"] == {"max-size": "2000000", "max-file": "3"}
     assert limits.fixed(ENTRY)["Ulimits"] == []
     assert limits.fixed({"limits": {"open_files": 9}})["Ulimits"] == [{"Name": "nofile", "Soft": 9, "Hard": 9}]
+    given = {"open_files": 0, "locked_memory": -1, "core_size": 4096}
+    assert limits.fixed({"limits": given})["Ulimits"] == [
+        {"Name": "memlock", "Soft": -1, "Hard": -1},
+        {"Name": "core", "Soft": 4096, "Hard": 4096},
+    ]
+
+
+def test_later_limits_are_told_only_where_they_are_set() -> None:
+    assert set(limits.DEFAULTS) - set(limits.told({})) == {"locked_memory", "core_size"}
+    assert limits.told({"limits": {"locked_memory": -1, "core_size": 0}}) == {**limits.told({}), "locked_memory": -1}
 
 
 @pytest.mark.parametrize(
