@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 # On a record: whether a container of the workspace has been on its node.
 _LABEL_SETTLED = "codeopen.settled"
 _LOG_LINES = 20
+_NOT_KNOWN = "unknown"
+# A node that has not answered a new leader for so long is down. It takes 18 seconds.
+_ANSWER_SECONDS = 30.0
+_POLL = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,11 @@ class Swarm:
         with engine_words("Asking the engine about the Swarm"):
             info = self._api.info()
         _check_manager(info)
+        # First of all, since it may take a while.
+        nodes = self.nodes()
         with engine_words("Listing what is in the Swarm"):
             services = self._api.services()
             tasks = self._api.tasks()
-            nodes = self._api.nodes()
             secrets = self._api.secrets(filters={"label": [LABEL_SECRET]})
             configs = self._api.configs(filters={"label": [LABEL_WORKSPACE]})
             networks = self._api.networks()
@@ -120,7 +126,7 @@ class Swarm:
         for task in tasks:
             by_service.setdefault(str(task.get("ServiceID")), []).append(task)
         return SwarmState(
-            nodes=[parse_node(node) for node in nodes],
+            nodes=nodes,
             services={str(service["Spec"]["Name"]): service for service in services},
             tasks=by_service,
             secrets=_secrets(secrets),
@@ -130,9 +136,14 @@ class Swarm:
         )
 
     def nodes(self) -> list[Node]:
-        """The nodes."""
-        with engine_words("Listing nodes"):
-            return [parse_node(node) for node in self._api.nodes()]
+        """The nodes, as soon as it is known of each whether it is there: a new leader waits for it to answer."""
+        end = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            with engine_words("Listing nodes"):
+                found = [parse_node(node) for node in self._api.nodes()]
+            if time.monotonic() >= end or not any(node.state == _NOT_KNOWN for node in found):
+                return found
+            time.sleep(_POLL)
 
     def recipe(self, image: str) -> Optional[str]:
         """What an image of this engine was built from; None where the engine has not got it."""

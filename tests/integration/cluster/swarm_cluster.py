@@ -23,11 +23,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Cluster:
-    """Machines, and what is done to them by Ansible."""
+    """Machines, and what is done to them by Ansible.
+
+    :ivar asked: name of the manager that is asked what there is.
+    """
 
     def __init__(self, members: list[Machine], folder: Path) -> None:
         self.members = {machine.name: machine for machine in members}
         self.folder = folder
+        self.asked = members[0].name
         self.variables: dict[str, dict[str, Any]] = {
             machine.name: {
                 "ansible_connection": "local",
@@ -45,8 +49,8 @@ class Cluster:
 
     @property
     def manager(self) -> Machine:
-        """The machine that manages."""
-        return next(iter(self.members.values()))
+        """The machine that manages; where several do, the one that is asked now."""
+        return self.members[self.asked]
 
     def __getitem__(self, name: str) -> Machine:
         return self.members[name]

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.engine
 NAMES = ("m1", "m2", "m3")
 # What the role has of the module's options that the tests set otherwise.
 ROLE = {"stop_timeout": 10, "monitor": 5}
+_LASTING = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,23 @@ def votes(cluster: Cluster) -> dict[str, str]:
     found = {node["Description"]["Hostname"]: str(node["ManagerStatus"]["Reachability"]) for node in nodes}
     assert len(found) == len(nodes), nodes
     return found
+
+
+def wait_whole(cluster: Cluster) -> None:
+    """Wait until all machines are there and vote, and it lasts: one that comes back makes the others vote anew."""
+    since = time.monotonic()
+
+    def whole() -> bool:
+        nonlocal since
+        with contextlib.suppress(docker.errors.APIError):
+            ready = [node["Status"]["State"] for node in cluster.nodes()] == ["ready"] * len(NAMES)
+            if ready and votes(cluster) == dict.fromkeys(NAMES, "reachable") and leader(cluster):
+                return time.monotonic() - since > _LASTING
+        since = time.monotonic()
+        return False
+
+    # Each vote takes up to twenty seconds, and it may take several of them.
+    cluster.until(whole, 240)
 
 
 def lose_leader(cluster: Cluster, kill: bool) -> str:
@@ -118,13 +138,11 @@ def test_without_the_leader_the_others_deploy_and_its_workspaces_wait_for_it(
     a, b, c = workspaces.entry("a", mode="lingers"), workspaces.entry("b"), workspaces.entry("c")
     assert deployed(workspaces, a, b, **at) == 1
     home = managers[lost].file(f"codeopen-{workspaces.name('a')}-home", "writers")
-    container = workspaces.only("b").id
+    container, before = workspaces.only("b").id, kept(workspaces)
     assert lose_leader(managers, kill=False) == lost
     try:
         # At once: a new leader has to hear from the nodes before it knows anything about them.
-        print([(n["Description"]["Hostname"], n["Status"]) for n in managers.nodes()])
         found = workspaces.ok(b, placement={"at": others[0]}, **ROLE)["workspaces"][0]
-        print([(n["Description"]["Hostname"], n["Status"]) for n in managers.nodes()])
         assert (found["state"], found["changed"]) == ("started", False)
         assert workspaces.only("b").id == container
         managers.wait_state(lost, "down")
@@ -147,14 +165,14 @@ def test_without_the_leader_the_others_deploy_and_its_workspaces_wait_for_it(
         assert changed(again) == 0, again.stdout
     finally:
         managers[lost].plug()
-    managers.wait_state(lost, "ready")
-    managers.until(lambda: set(votes(managers).values()) == {"reachable"})
+    wait_whole(managers)
     assert deployed(workspaces, a, b, c, **at) == 0
     assert {name: workspaces.where(name) for name in at} == {name: [machine] for name, machine in at.items()}
     assert {name: homes(workspaces, name) for name in at} == {name: [machine] for name, machine in at.items()}
     assert_one_after_the_other(writers(home))
-    # A service, a record and a secret of each, as if nothing had been.
-    assert kept(workspaces) == sorted(f"codeopen-{workspaces.name(name)}" for name in at for _each in range(3))
+    # A service, a record and the secrets of each, as if nothing had been.
+    each = ["codeopen-" + workspaces.name(name) for name in at]
+    assert kept(workspaces) == sorted(each * (len(before) // 2))
 
 
 def test_a_manager_that_is_lost_leaves_the_vote_as_soon_as_its_machine_joins_anew(
@@ -172,9 +190,10 @@ def test_a_manager_that_is_lost_leaves_the_vote_as_soon_as_its_machine_joins_ane
     mine = managers.variables.pop(lost)
     managers.wait_state(lost, "down")
 
-    # Without it in the inventory: its vote is nobody's to take, and said to be lost.
+    # Without it in the inventory its vote stays, which is told.
     told = managers.form()
     assert changed(told) == 0, told.stdout
+    assert f"'docker node demote {lost}'" in told.stdout.replace("\\'", "'"), told.stdout
     assert votes(managers)[lost] == "unreachable"
     done = deploy(workspaces, a, dict(b, cpus=0.2), **at)
     assert f"waits for its node {lost}, which is down" in done.stdout, done.stdout + done.stderr
@@ -199,8 +218,9 @@ def test_a_manager_that_is_lost_leaves_the_vote_as_soon_as_its_machine_joins_ane
     # With three votes that count one may be away again.
     managers.variables[lost] = mine
     managers.form()
-    managers.until(lambda: votes(managers) == dict.fromkeys(NAMES, "reachable"))
-    managers.until(lambda: changed(managers.form()) == 0)
+    wait_whole(managers)
+    again = managers.form()
+    assert changed(again) == 0, again.stdout
     away = lose_leader(managers, kill=False)
     try:
         managers.wait_state(away, "down")
@@ -208,4 +228,4 @@ def test_a_manager_that_is_lost_leaves_the_vote_as_soon_as_its_machine_joins_ane
         assert workspaces.ok(workspaces.entry(stay, memory=48 * 1024 * 1024), placement={"at": at[stay]})["changed"]
     finally:
         managers[away].plug()
-    managers.until(lambda: votes(managers) == dict.fromkeys(NAMES, "reachable"))
+    wait_whole(managers)

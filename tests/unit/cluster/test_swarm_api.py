@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from typing import Any, cast
 
 import docker
 import pytest
@@ -49,3 +50,51 @@ def test_any_other_refusal_is_the_engines_own(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineError, match="does not have a leader") as caught:
         swarm.update(SERVICE, {"Name": "codeopen-demo"})
     assert not isinstance(caught.value, ServiceChanged)
+
+
+def node(state: str) -> dict[str, Any]:
+    return {"ID": "n1", "Description": {"Hostname": "w1"}, "Status": {"State": state}}
+
+
+class Leader:
+    """What a new leader's engine says of a node each time that it is asked, the last one for good; time is not real."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *states: str) -> None:
+        self.api, self.states, self.now = self, list(states), 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [node(self.states.pop(0) if len(self.states) > 1 else self.states[0])]
+
+    def info(self) -> dict[str, Any]:
+        return {"Swarm": {"ControlAvailable": True, "LocalNodeState": "active", "NodeID": "n1"}}
+
+    def services(self) -> list[Any]:
+        return []
+
+    def tasks(self) -> list[Any]:
+        return []
+
+    def networks(self) -> list[Any]:
+        return []
+
+    def secrets(self, filters: Any) -> list[Any]:
+        return []
+
+    configs = secrets
+
+
+@pytest.mark.parametrize("state", ["ready", "down"])
+def test_a_node_that_a_new_leader_has_not_heard_from_is_waited_for(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    swarm = Swarm(cast(Any, Leader(monkeypatch, "unknown", "unknown", state)))
+    assert [one.state for one in swarm.look().nodes] == [state]
+
+
+def test_a_node_that_stays_unknown_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    leader = Leader(monkeypatch, "unknown")
+    assert [one.state for one in Swarm(cast(Any, leader)).nodes()] == ["unknown"]
+    assert leader.now == 30
