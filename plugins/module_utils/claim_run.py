@@ -35,8 +35,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.networks impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import Member
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
-    Rollout,
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import (
     RolloutContext,
     RolloutSettings,
 )

@@ -52,7 +52,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import (
     assign,
     parse_range,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutContext
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import RolloutContext
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import (
     SecretsStore,
     problems_of_secrets,

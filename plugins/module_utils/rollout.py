@@ -11,87 +11,30 @@ knows that the old one served.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
-from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, NOT_FOUND, engine_words
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     LockLost,
     RolloutError,
     WorkspacesError,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import (
-    Interrupted,
-    wait_healthy,
-)
-from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import Interrupted
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_WORKSPACE,
     PREVIOUS_SUFFIX,
     Container,
     Observed,
-    container_name,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.retry import backoff, retrying
-from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
-
-if TYPE_CHECKING:
-    from docker import DockerClient
-
-_HEALTHY = "it is healthy"
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import HEALTHY, RolloutSteps
 
 
-@dataclass(frozen=True)
-class RolloutSettings:
-    """How patient a rollout is; both in seconds."""
-
-    health_timeout: float
-    stop_timeout: int
-
-
-@dataclass
-class RolloutContext:
-    """What all rollouts of a run share.
-
-    :ivar stop: set by whoever wants the run to end; each step looks at it.
-    :ivar journal: where states are written down.
-    :ivar news: tells when a container may be healthy.
-    :ivar starts: held while the engine starts a container. One that starts many more at once than its host has CPUs
-        takes longer over all of them.
-    """
-
-    client: DockerClient
-    timeouts: RolloutSettings
-    stop: threading.Event
-    journal: Journal
-    news: ContainerNews
-    starts: threading.Semaphore = field(default_factory=threading.Semaphore)
-
-
-class Rollout:
-    """Changes to the containers of one workspace.
-
-    :param gate: checks of the workspace after its health, if it has any; raises RolloutError.
-    """
-
-    def __init__(
-        self,
-        context: RolloutContext,
-        workspace: str,
-        store: SecretsStore,
-        gate: Optional[Callable[[str], None]] = None,
-    ) -> None:
-        self._context = context
-        self._api: Any = context.client.api
-        self._workspace = workspace
-        self._name = container_name(workspace)
-        self._store = store
-        self._gate = gate
+class Rollout(RolloutSteps):
+    """Changes to the containers of one workspace."""
 
     def create(self, spec: ContainerSpec, network: str, start: bool) -> str:
         """A new container, healthy if it is to be started; its id.
@@ -172,35 +115,6 @@ class Rollout:
                 self._api.disconnect_container_from_network(container_id, network, force=True)
             self._api.connect_container_to_network(container_id, network, aliases=names)
 
-    def wait(self, container_id: str, was_paused: bool = False) -> None:
-        """Wait until it is healthy and passes its checks."""
-        self._wait(container_id, was_paused)
-        self._note(states.RUNNING, _HEALTHY)
-
-    def _wait(self, container_id: str, was_paused: bool = False, checks: bool = True) -> None:
-        context = self._context
-        self._tell("waits to be healthy")
-        try:
-            with engine_words(f"Waiting for {self._name}"):
-                wait_healthy(
-                    context.client,
-                    container_id,
-                    context.timeouts.health_timeout,
-                    context.stop,
-                    context.news,
-                    was_paused,
-                )
-                if checks and self._gate is not None:
-                    self._tell("healthy, its checks begin")
-                    self._gate(container_id)
-        except Interrupted:
-            raise
-        except RolloutError as error:
-            # What is wrong with it counts for more than that it is written down.
-            with suppress(WorkspacesError):
-                self._note(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
-            raise
-
     def update(self, old: Container, spec: ContainerSpec, network: str, was_serving: bool) -> None:
         """Put a new container in the place of ``old``, which comes back if the new one does not get healthy.
 
@@ -276,7 +190,7 @@ class Rollout:
         # The checks are those of the configuration that failed, which it need not pass.
         self._wait(old.id, checks=False)
         with suppress(WorkspacesError):
-            self._note(states.RUNNING, _HEALTHY)
+            self._note(states.RUNNING, HEALTHY)
 
     def restore_previous(self, previous: Container, unproven: Optional[Container]) -> None:
         """Give the previous container its name back, after an interrupted update; it stays as it is, stopped."""
@@ -315,56 +229,3 @@ class Rollout:
             with engine_words(f"Removing volume {volume}"):
                 self._api.remove_volume(volume)
         self._store.purge()
-
-    def remove_container(self, container_id: str) -> None:
-        """Remove a container with its nameless volumes; named ones stay."""
-
-        def remove() -> None:
-            with engine_words(f"Removing a container of {self._name}"), suppress(*NOT_FOUND):
-                self._api.remove_container(container_id, force=True, v=True)
-
-        # Somebody else may just be removing it.
-        retrying(
-            remove,
-            backoff(8, first=0.2),
-            self._context.stop.wait,
-            lambda error: "already in progress" in str(error),
-            lambda error, pause: None,
-        )
-
-    def _write_files(self, network: str) -> None:
-        self._store.ensure_password()
-        self._store.write_network(network)
-
-    def _create(self, spec: ContainerSpec, cause: str) -> str:
-        self._check_stop()
-        with engine_words(f"Creating {self._name}"):
-            container_id = str(self._api.create_container_from_config(spec.request, self._name)["Id"])
-        self._note(states.CREATED, cause)
-        return container_id
-
-    def _start_container(self, container_id: str) -> None:
-        with self._context.starts, engine_words(f"Starting {self._name}"):
-            self._api.start(container_id)
-
-    def _stop_container(self, container_id: str, cause: str) -> None:
-        # One that has failed stays failed, whoever sweeps up after it.
-        failed = self._context.journal.state(self._workspace) == states.FAILED
-        if not failed:
-            self._note(states.STOPPING, cause)
-        with engine_words(f"Stopping {self._name}"):
-            self._api.stop(container_id, timeout=self._context.timeouts.stop_timeout)
-        if not failed:
-            self._note(states.STOPPED, cause)
-
-    def _tell(self, line: str) -> None:
-        # That people see nothing of it must not undo what was done.
-        with suppress(WorkspacesError):
-            self._context.journal.tell(f"{self._workspace}: {line}")
-
-    def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
-        self._context.journal.move(self._workspace, state, cause, details)
-
-    def _check_stop(self) -> None:
-        if self._context.stop.is_set():
-            raise Interrupted("the run was interrupted before it was its turn; the next run goes on.")

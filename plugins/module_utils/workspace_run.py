@@ -28,8 +28,8 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import ENDED
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import (
-    Rollout,
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import (
     RolloutContext,
     RolloutSettings,
 )

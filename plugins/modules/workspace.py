@@ -256,7 +256,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_run import pool_entries
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
 

@@ -169,7 +169,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import problems_of_files
 from ansible_collections.codeopen.workspaces.plugins.module_utils.state_dir import DEFAULT_STATE_DIR
 

@@ -15,7 +15,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import RolloutSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import RolloutSettings
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
 
