@@ -87,6 +87,18 @@ class BuildLog:
         elapsed = int(time.monotonic() - self._created)
         self._write(f"[{elapsed // 60:02d}:{elapsed % 60:02d}] {text}")
 
+    def remark(self, text: str) -> None:
+        """Write such a line if it can be written: what a run has begun is not undone for want of a log.
+
+        :raises BuildError: the file cannot be made, so that nothing is begun.
+        """
+        begun = self.begun
+        try:
+            self.progress(text)
+        except BuildError:
+            if not begun:
+                raise
+
     def output(self, layer: str, text: str) -> None:
         """Write a line of a build step's output."""
         self._write(f"{OUTPUT_PREFIX}{layer}| {text}")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import (
@@ -239,14 +239,11 @@ class Fleet:
                 work(run)
             except (WorkspacesError, OSError) as error:
                 mark_failed(run.item, error)
-                line = f"failed: {str(error).splitlines()[0]}"
+                self._journal.tell(f"{run.item.name}: failed: {str(error).splitlines()[0]}")
             else:
-                if not run.item.result["changed"] or work is WorkspaceRun.prepare:
-                    return
-                line = f"{run.item.result['action']} done in {time.monotonic() - begun:.1f} s"
-            # That people see nothing of it must not undo what was done.
-            with suppress(WorkspacesError):
-                self._journal.tell(f"{run.item.name}: {line}")
+                if run.item.result["changed"] and work is not WorkspaceRun.prepare:
+                    action = run.item.result["action"]
+                    self._journal.tell(f"{run.item.name}: {action} done in {time.monotonic() - begun:.1f} s")
 
         runs = [run for run in runs if not run.item.failed]
         if not runs:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Callable, Optional
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import user_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import KEPT, Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.states import way
@@ -51,9 +49,7 @@ class Journal:
         if steps:
             self._records.add(workspace, steps, self._who, self.run)
             self._known()[workspace] = state
-            # That people see nothing of it must not undo what was done.
-            with suppress(WorkspacesError):
-                self.tell(f"{workspace}: {state} ({cause})")
+            self.tell(f"{workspace}: {state} ({cause})")
 
     def knows_crash(self, workspace: str, ended: str) -> bool:
         """Whether a crash is in the record.

@@ -179,18 +179,14 @@ class Rollout(RolloutSteps):
             self.remove_container(new_id)
         with engine_words(f"Putting back {self._name}"):
             self._api.rename(old.id, self._name)
-        # That it serves again counts for more than that it is written down.
         if not was_serving:
-            with suppress(WorkspacesError):
-                self._note(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
+            self._note_if_possible(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
             return
-        with suppress(WorkspacesError):
-            self._note(states.STARTING, "the update failed: its predecessor is put back")
+        self._note_if_possible(states.STARTING, "the update failed: its predecessor is put back")
         self._start_container(old.id)
         # The checks are those of the configuration that failed, which it need not pass.
         self._wait(old.id, checks=False)
-        with suppress(WorkspacesError):
-            self._note(states.RUNNING, HEALTHY)
+        self._note_if_possible(states.RUNNING, HEALTHY)
 
     def restore_previous(self, previous: Container, unproven: Optional[Container]) -> None:
         """Give the previous container its name back, after an interrupted update; it stays as it is, stopped."""

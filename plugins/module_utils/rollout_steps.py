@@ -98,9 +98,7 @@ class RolloutSteps:
         except Interrupted:
             raise
         except RolloutError as error:
-            # What is wrong with it counts for more than that it is written down.
-            with suppress(WorkspacesError):
-                self._note(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
+            self._note_if_possible(error.state or states.FAILED, str(error).split("\n", 1)[0], error.details)
             raise
 
     def remove_container(self, container_id: str) -> None:
@@ -145,12 +143,15 @@ class RolloutSteps:
             self._note(states.STOPPED, cause)
 
     def _tell(self, line: str) -> None:
-        # That people see nothing of it must not undo what was done.
-        with suppress(WorkspacesError):
-            self._context.journal.tell(f"{self._workspace}: {line}")
+        self._context.journal.tell(f"{self._workspace}: {line}")
 
     def _note(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
         self._context.journal.move(self._workspace, state, cause, details)
+
+    def _note_if_possible(self, state: str, cause: str, details: Optional[dict[str, Any]] = None) -> None:
+        """Note what counts for more than that it is written down."""
+        with suppress(WorkspacesError):
+            self._note(state, cause, details)
 
     def _check_stop(self) -> None:
         if self._context.stop.is_set():

@@ -302,7 +302,7 @@ def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
             log = tell = None
             if parameters["log_path"]:
                 log = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]), run.let_go))
-                tell = log.progress
+                tell = log.remark
             locks = WorkspaceLocks(
                 settings.state_dir, "a run over workspaces", parameters["lock_timeout"], tell or module.warn
             )

@@ -277,7 +277,7 @@ def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
             tell: Any = module.debug
             if parameters["log_path"]:
                 log = stack.enter_context(BuildLog(parameters["log_path"], Redactor([]), run.let_go))
-                tell = log.progress
+                tell = log.remark
             fleet = ServiceFleet(client, settings, run.stop, tell)
             results = fleet.converge(workspaces, pools)
             return fleet_result.whole(

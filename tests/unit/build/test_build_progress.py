@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import build_progress
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_log import BuildLog, Redactor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_progress import Event, ProgressParser
 from ansible_collections.codeopen.workspaces.plugins.module_utils.build_report import BuildReport
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import BuildError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,3 +120,24 @@ def test_the_log_of_a_success(tmp_path: Path) -> None:
 @given(size=st.integers(min_value=1, max_value=5000))
 def test_pieces_of_any_size_give_the_same_events(size: int) -> None:
     assert parsed("failing-run", BOTH, size)[1] == parsed("failing-run", BOTH)[1]
+
+
+def test_a_remark_that_cannot_be_written_is_lost_and_the_first_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BuildError), BuildLog(str(tmp_path / "file" / "log"), Redactor([])) as log:
+        log.remark("begins")
+
+    def full(_line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with BuildLog(str(tmp_path / "log"), Redactor([])) as log:
+        log.remark("begins")
+        with monkeypatch.context() as patched:
+            patched.setattr(log, "_file", SimpleNamespace(write=full))
+            log.remark("lost")
+            with pytest.raises(BuildError, match="No space left"):
+                log.progress("said")
+        log.remark("goes on")
+    assert [line.split("] ")[-1] for line in (tmp_path / "log").read_text().splitlines()[:-1]] == ["begins", "goes on"]
