@@ -57,6 +57,7 @@ _value:
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_memory
 from ansible_collections.codeopen.workspaces.plugins.plugin_utils.tables import entries_of, table
 
 HEADER = ("WORKSPACE", "STATE", "HEALTH", "SERVICES", "DRIFT", "MEMORY", "PIDS", "OWNER", "TIER")
@@ -77,7 +78,7 @@ def _row(workspace: Mapping[str, Any]) -> tuple[object, ...]:
     state += ["asleep"] if workspace.get("asleep") else []
     state += ["updating"] if workspace.get("updating") else []
     resources = workspace.get("resources") or {}
-    memory = f"{_binary(resources['memory'])} / {_binary(resources['memory_limit'])}" if resources else ""
+    memory = f"{format_memory(resources['memory'])} / {format_memory(resources['memory_limit'])}" if resources else ""
     return (
         workspace["name"],
         ", ".join(state),
@@ -95,16 +96,6 @@ def _services(services: Mapping[str, Mapping[str, Any]]) -> str:
     others = [f"{name} {said['health']}" for name, said in sorted(services.items()) if said["health"] != "healthy"]
     healthy = len(services) - len(others)
     return ", ".join([*others, *([f"{healthy} healthy"] if healthy else [])])
-
-
-def _binary(size: int) -> str:
-    """Bytes in the units that tiers have for memory."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.1f}".replace(".0", "") + f" {unit}"
 
 
 class FilterModule:

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import BRIDGES
+from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import (
+    BRIDGE_OPTION,
+    bridge_of,
+    is_bridge,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER
-
-# As in networks.py, which needs an engine.
-BRIDGE_OPTION = "com.docker.network.bridge.name"
-_DIGITS = 9
 
 
 def network_key(owner: str) -> str:
@@ -40,15 +38,14 @@ def is_our_bridge(driver_opts: Any) -> bool:
     return (
         isinstance(driver_opts, Mapping)
         and list(driver_opts) == [BRIDGE_OPTION]
-        and re.fullmatch(rf"{BRIDGES}[0-9a-f]{{{_DIGITS}}}", str(driver_opts[BRIDGE_OPTION])) is not None
+        and is_bridge(str(driver_opts[BRIDGE_OPTION]))
     )
 
 
 def _bridge(project: str, state_dir: str, key: str) -> str:
-    """The host's interface for a network, which rules of the host's filter know by how its name begins.
+    """The host's interface for a network.
 
     Two networks cannot have one, so it is of the name that the engine has for this one. That has an underscore, which
     no network of the module's has, and no key of ours: so neither those nor another project's are ever called alike.
     """
-    name = f"{state_dir.rstrip('/')} {project}_{key}"
-    return f"{BRIDGES}{hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]}"
+    return bridge_of(state_dir.rstrip("/"), f"{project}_{key}")

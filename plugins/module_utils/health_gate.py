@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Optional
@@ -15,6 +13,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import engine_seconds
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -133,7 +132,7 @@ def _end(client: DockerClient, container_id: str, state: dict[str, Any], restart
     try:
         # Its clock may differ from ours, and both may be set at any time; what is told is counted from the last on.
         api: Any = client.api
-        now = _seconds(str(api.info().get("SystemTime")))
+        now = engine_seconds(str(api.info().get("SystemTime")))
         filters = {"container": container_id, "event": ["die", "oom"]}
         events = list(api.events(since=1, until=f"{now:.6f}", filters=filters, decode=True))
     except _FORGOTTEN:
@@ -146,19 +145,6 @@ def _end(client: DockerClient, container_id: str, state: dict[str, Any], restart
     first = deaths[-restarts:][0]
     killed = any(str(event["Action"]) == "oom" for event in events[begin:])
     return int(events[first]["Actor"]["Attributes"].get("exitCode", -1)), oom or killed
-
-
-def _seconds(text: str) -> float:
-    """A time as the engine writes it, in seconds since 1970.
-
-    :raises ValueError: it is none.
-    """
-    match = re.fullmatch(r"(\S+?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if match is None:
-        raise ValueError(text)
-    whole, fraction, zone = match.groups()
-    moment = datetime.datetime.fromisoformat(whole + zone.replace("Z", "+00:00"))
-    return moment.timestamp() + float(fraction or 0)
 
 
 def _last_output(health: Optional[dict[str, Any]]) -> str:

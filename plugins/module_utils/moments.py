@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import calendar
+import datetime
 import re
 import time
 
@@ -30,6 +31,19 @@ def parse_moment(text: str, now: float) -> float:
         raise WorkspacesError(
             f"since is '{text}': expected how long ago (90s, 5m, 2h, 1d) or a time in UTC such as 2030-01-31T10:00:00Z."
         ) from error
+
+
+def engine_seconds(text: str) -> float:
+    """A time as the engine writes it, in seconds since 1970.
+
+    :raises ValueError: it is none.
+    """
+    match = re.fullmatch(r"(\S+?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if match is None:
+        raise ValueError(text)
+    whole, fraction, zone = match.groups()
+    moment = datetime.datetime.fromisoformat(whole + zone.replace("Z", "+00:00"))
+    return moment.timestamp() + float(fraction or 0)
 
 
 def in_utc(seconds: float) -> str:

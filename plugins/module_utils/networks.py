@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_names import (
+    BRIDGE_OPTION,
     SHARED_NETWORK,
     bridge_name,
     network_name,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 # Locks guard the runs of one state directory, so those of another's know nothing of what is about to be used.
 LABEL_STATE_DIR = "codeopen.state-dir"
-BRIDGE_OPTION = "com.docker.network.bridge.name"
 
 
 class Networks:

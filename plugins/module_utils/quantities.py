@@ -57,11 +57,20 @@ def parse_limit(value: object) -> int:
 
 def format_size(size: int) -> str:
     """Bytes for people, in decimal units: ``20 GB``, ``1.5 MB``."""
+    return _scaled(size, 1000, ("kB", "MB", "GB", "TB"))
+
+
+def format_memory(size: int) -> str:
+    """Bytes for people, in the binary units that tiers have for memory: ``4 GiB``, ``1.5 MiB``."""
+    return _scaled(size, 1024, ("KiB", "MiB", "GiB", "TiB"))
+
+
+def _scaled(size: int, step: int, units: tuple[str, ...]) -> str:
     value, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
+    for larger in units:
+        if value < step:
             break
-        value, unit = value / 1000, larger
+        value, unit = value / step, larger
     return f"{value:.{0 if unit == 'bytes' else 1}f}".replace(".0", "") + f" {unit}"
 
 

@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS transitions (
 );
 CREATE INDEX IF NOT EXISTS by_workspace ON transitions (workspace, id);
 """
-_LAST = 'SELECT workspace, "end" FROM transitions WHERE id IN (SELECT MAX(id) FROM transitions GROUP BY workspace)'
+_LAST = (
+    'SELECT workspace, "end", time FROM transitions WHERE id IN (SELECT MAX(id) FROM transitions GROUP BY workspace)'
+)
 
 
 class Records:
@@ -40,7 +42,11 @@ class Records:
 
     def last_states(self) -> dict[str, str]:
         """The last state of every workspace that is known."""
-        return {str(name): str(state) for name, state in self._table.read(_LAST)}
+        return {str(name): str(state) for name, state, _moment in self._table.read(_LAST)}
+
+    def since(self, state: str) -> dict[str, float]:
+        """Since when the workspaces are in a state whose last state it is, in seconds since 1970."""
+        return {str(name): float(moment) for name, last, moment in self._table.read(_LAST) if last == state}
 
     def history(self, workspace: str, limit: int) -> list[dict[str, Any]]:
         """The last transitions of a workspace, the latest first."""

@@ -6,14 +6,13 @@ record, or never had one of a workspace, loses no files by that."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import engine_seconds
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.states import REMOVED
@@ -48,19 +47,12 @@ def is_orphan(volume: Volume, known: Knowledge) -> bool:
         return False
     if known.swarm is None or name in known.swarm or name not in known.removed:
         return False
-    made = seconds(volume.created)
-    # What is younger than the removal is of another workspace with the name.
-    return made is not None and made <= known.removed[name]
-
-
-def seconds(created: str) -> Optional[float]:
-    """The engine's time of a volume in seconds since 1970, None where it tells none. Pure."""
-    plain = re.sub(r"\.\d+", "", created.strip())
     try:
-        found = datetime.fromisoformat(re.sub(r"Z$", "+00:00", plain))
+        made = engine_seconds(volume.created)
     except ValueError:
-        return None
-    return found.timestamp() if found.tzinfo is not None else None
+        return False
+    # What is younger than the removal is of another workspace with the name.
+    return made <= known.removed[name]
 
 
 def gather(client: DockerClient, state_dir: str, here: Collection[str]) -> Knowledge:
@@ -68,18 +60,7 @@ def gather(client: DockerClient, state_dir: str, here: Collection[str]) -> Knowl
 
     :param here: the workspaces that have a container.
     """
-    return Knowledge(here, _swarm_workspaces(client), _removals(state_dir))
-
-
-def _removals(state_dir: str) -> dict[str, float]:
-    records = Records(state_dir)
-    found = {}
-    for name, state in records.last_states().items():
-        last = records.history(name, 1) if state == REMOVED else []
-        moment = seconds(str(last[0]["time"])) if last else None
-        if moment is not None:
-            found[name] = moment
-    return found
+    return Knowledge(here, _swarm_workspaces(client), Records(state_dir).since(REMOVED))
 
 
 def _swarm_workspaces(client: DockerClient) -> Optional[frozenset[str]]:

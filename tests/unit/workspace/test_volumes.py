@@ -13,6 +13,7 @@ import docker
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.moments import engine_seconds
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_OWNER, LABEL_WORKSPACE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.quantities import format_size
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
@@ -22,7 +23,6 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_orphans
     Knowledge,
     gather,
     is_orphan,
-    seconds,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import (
     LABEL_BUDGET,
@@ -235,14 +235,19 @@ def test_orphans(found: Volume, known: Knowledge, orphan: bool) -> None:
     [
         (MADE, MADE_AT),
         ("2030-01-31T12:00:00+02:00", MADE_AT),
-        ("2030-01-31T10:00:00.123456789Z", MADE_AT),
-        ("", None),
-        ("yesterday", None),
-        ("2030-01-31T10:00:00", None),
+        ("2030-01-31T10:00:00.123456789Z", MADE_AT + 0.123456789),
     ],
 )
-def test_when_a_volume_was_made(created: str, expected: float | None) -> None:
-    assert seconds(created) == expected
+def test_when_a_volume_was_made(created: str, expected: float) -> None:
+    assert engine_seconds(created) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", "2030-01-31T10:00:00"])
+def test_a_volume_of_which_nobody_knows_when_it_was_made_is_no_orphan(created: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        engine_seconds(created)
+    found = Volume("data", "local", "/v", {LABEL_VOLUME: "data", LABEL_WORKSPACE: "demo"}, created)
+    assert not is_orphan(found, Knowledge(removed=REMOVED))
 
 
 def swarm(info: dict[str, Any], services: Any = (), configs: Any = ()) -> Any:
