@@ -55,11 +55,10 @@ def decide(state: str, observed: Observed, digest: str = "", stopping: bool = Fa
         return Decision(REMOVE if observed.exists else NONE)
     if not observed.exists:
         return Decision(CREATE)
-    settle, base = _settle(observed, digest)
-    if state in ("stopped", "paused"):
-        # A configuration is proven by running it, so a stopped workspace gets it with its next start.
-        if settle == RESUME:
-            settle, base = PUT_BACK, observed.previous
+    rests = state in ("stopped", "paused")
+    # A configuration is proven by running it, so one that rests gets it with its next start.
+    settle, base = _settle(observed, "" if rests else digest)
+    if rests:
         action = _rest(state, base)
         return Decision(RECOVER if action == NONE and settle != KEEP else action, settle, base)
     if settle == RESUME or base is None:
@@ -82,7 +81,7 @@ def _settle(observed: Observed, digest: str) -> tuple[str, Optional[Container]]:
     if current is None:
         return PUT_BACK, previous
     # Only an update that was gone through has no predecessor any more, so nothing proves the new one yet.
-    if current.spec == digest:
+    if digest and current.spec == digest:
         return RESUME, current
     return PUT_BACK, previous
 

@@ -23,10 +23,9 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item imp
     found_state,
     mark_changed,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.found_recorder import FoundRecorder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gate_checks import run_checks
 from ansible_collections.codeopen.workspaces.plugins.module_utils.gpus import NO_GPUS, GpuHost
-from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
-from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import ENDED
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_TIER, Container
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import (
@@ -100,6 +99,7 @@ class WorkspaceRun:
         self._settings = context.settings
         self._api: Any = context.rollouts.client.api
         gate = self._gate if item.entry.get("checks") else None
+        self._found = FoundRecorder(context.rollouts.client, context.rollouts.journal, item.name)
         self._rollout = Rollout(context.rollouts, item.name, item.store, gate)
         self._decision = decisions.Decision(decisions.NONE)
         self._spec: Optional[ContainerSpec] = None
@@ -117,7 +117,8 @@ class WorkspaceRun:
         item = self.item
         # What the last run that worked on it was in the middle of.
         recorded = self._context.rollouts.journal.state(item.name)
-        self._record_found(recorded)
+        if not self._settings.check_mode:
+            self._found.record(item.observed)
         if item.state == "absent":
             self._prepare_removal()
             return
@@ -131,7 +132,8 @@ class WorkspaceRun:
         describe(item, self._decision, self._spec)
         if base is not None:
             details = self._look_at(base)
-            self._record_crash(base, details)
+            if not self._settings.check_mode:
+                self._found.record_crash(base, details)
             if self._spec and self._decision.action != decisions.UPDATE:
                 self._prepare_live(self._spec, base, details)
         if self._settings.secrets is not None:
@@ -171,45 +173,6 @@ class WorkspaceRun:
     def _look_at(self, container: Container) -> dict[str, Any]:
         with engine_words(f"Looking at {container.name}"):
             return dict(self._api.inspect_container(container.id))
-
-    def _record_found(self, recorded: str) -> None:
-        """Write down what became of the workspace since the last run that saw it."""
-        found = self.item.observed.current or self.item.observed.previous
-        journal = self._context.rollouts.journal
-        if found is None:
-            state = states.observe("", "none", recorded=recorded)
-            if state:
-                journal.move(self.item.name, state, "the engine has no such container")
-            return
-        state = states.observe(found.state, found.health, found.exit_code, recorded=recorded)
-        if state == recorded:
-            return
-        details: dict[str, Any] = {}
-        cause = "found so"
-        if state == states.FAILED:
-            ended = self._look_at(found)["State"]
-            with engine_words(f"Reading the log of {found.name}"):
-                lines = log_lines(self._context.rollouts.client, found.id)
-            code, oom = int(ended["ExitCode"]), bool(ended.get("OOMKilled"))
-            details = {"exit_code": code, "oom": oom, "last_lines": lines}
-            cause = f"it died with exit code {code}" + (", killed for want of memory" if oom else "")
-        journal.move(self.item.name, state, cause, details)
-
-    def _record_crash(self, base: Container, details: Mapping[str, Any]) -> None:
-        """Write down that it died since the last run that saw it, though the engine has started it again."""
-        restarts, ended = int(details.get("RestartCount") or 0), str(details["State"].get("FinishedAt") or "")
-        journal, name = self._context.rollouts.journal, self.item.name
-        # Whoever starts it makes the engine count anew.
-        runs = details["State"]["Status"] in ("running", "restarting", "paused")
-        if self._settings.check_mode or not runs or not restarts or journal.knows_crash(name, ended):
-            return
-        with engine_words(f"Reading the log of {base.name}"):
-            lines = log_lines(self._context.rollouts.client, base.id)
-        times = "once" if restarts == 1 else f"{restarts} times"
-        cause = f"it died, and the engine started it again, {times} since its last start"
-        journal.move(name, states.FAILED, cause, {ENDED: ended, "restarts": restarts, "last_lines": lines})
-        journal.move(name, states.RESTARTING, "the engine started it again")
-        journal.move(name, states.observe(base.state, base.health, base.exit_code), "found so")
 
     def _prepare_removal(self) -> None:
         item = self.item
