@@ -108,10 +108,16 @@ class HostLock:
             return is_file(self._descriptor, self.path) and read(self._descriptor) == self._holder
 
     def tell(self, facts: Mapping[str, Any]) -> None:
-        """Put what others have to know beside the holder's name."""
+        """Put what others have to know beside the holder's name.
+
+        :raises WorkspacesError: the file cannot be written, on a full disk for example.
+        """
         with self._guard:
             self._holder.update(facts)
-            write(self._descriptor, self._holder)
+            try:
+                write(self._descriptor, self._holder)
+            except OSError as error:
+                raise WorkspacesError(f"The lock file {self.path} cannot be written: {error.strerror}.") from error
 
     def release(self, remove: bool = False) -> None:
         """Give it back.

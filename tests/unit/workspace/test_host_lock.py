@@ -340,3 +340,11 @@ def test_a_lock_that_is_held_is_known_to_be_at_once(tmp_path: Path, monkeypatch:
     path = tmp_path / "a.lock"
     with host_lock(str(path), "first", 0):
         assert HostLock.take(str(path), "second") is None
+
+
+def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = HostLock.take(str(tmp_path / "a.lock"), "test")
+    assert lock is not None
+    monkeypatch.setattr(host_lock_module, "write", full_disk)
+    with pytest.raises(WorkspacesError, match=r"a\.lock cannot be written: No space left on device"):
+        lock.tell({"ports": []})
