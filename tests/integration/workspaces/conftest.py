@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -153,10 +154,20 @@ class Host:
         shutil.rmtree(memory_folder(str(self.state_dir)), ignore_errors=True)
         for container in self.client.api.containers(all=True, filters={"name": f"codeopen-{self.prefix}-"}):
             self.client.api.remove_container(container["Id"], force=True, v=True)
-        for network in self.client.api.networks(names=[f"codeopen-owner-{self.prefix}"]):
+        # Those of owners and of pools, and the engine looks for a part of the name.
+        for network in self.client.api.networks(names=[self.prefix]):
             self.client.api.remove_network(network["Id"])
         for volume in self.client.api.volumes(filters={"name": f"codeopen-{self.prefix}-"})["Volumes"] or []:
             self.client.api.remove_volume(volume["Name"], force=True)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that takes a moment."""
+    for _attempt in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not become so")
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -228,3 +239,17 @@ def host(engine: docker.DockerClient, image: str, tmp_path: Path) -> Iterator[Ho
     os.makedirs(made.state_dir)
     yield made
     made.clean()
+
+
+@pytest.fixture
+def small_state(host: Host, tmp_path: Path) -> Iterator[Path]:
+    """The host's state directory on a disk of its own, small enough to be filled."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        host.state_dir = place
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)

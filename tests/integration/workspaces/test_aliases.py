@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,16 +13,6 @@ if TYPE_CHECKING:
     from .conftest import Host
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(autouse=True)
-def no_networks_left(host: Host) -> Iterator[None]:
-    """Those of pools and of several owners have names that the fixture ``host`` does not know."""
-    yield
-    host.clean()
-    for network in host.client.api.networks():
-        if host.prefix in network["Name"]:
-            host.client.api.remove_network(network["Id"])
 
 
 def only(result: dict[str, Any]) -> dict[str, Any]:

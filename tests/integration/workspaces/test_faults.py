@@ -12,9 +12,11 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .conftest import until
 
 if TYPE_CHECKING:
     from .conftest import Host
@@ -39,15 +41,6 @@ def get(url: str) -> str:
     """What a workspace answers."""
     with urllib.request.urlopen(url, timeout=10) as answer:
         return str(answer.read().decode()).strip()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition that has to come true."""
-    for _attempt in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it never came true")
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -14,9 +14,8 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,11 @@ import pytest
 from own_engine import OwnEngine, own_engine
 from ssh_host import ssh_host
 
-from .conftest import Host, host_on, result_of
+from .conftest import Host, host_on, result_of, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.faults]
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for something that takes a moment."""
-    for attempt in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it did not become so")
 
 
 def get(result: dict[str, Any]) -> str:
@@ -93,20 +83,6 @@ def test_an_engine_that_ends_in_the_middle_of_a_creation(another_engine: OwnEngi
         assert get(host.ok(wished)) == "slow"
         assert not host.ok(wished)["changed"]
         assert len(host.client.containers.list(all=True)) == 1
-
-
-@pytest.fixture
-def small_state(host: Host, tmp_path: Path) -> Iterator[Path]:
-    """The host's state directory on a disk of its own, small enough to be filled."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        host.state_dir = place
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_full_disk_under_the_state_loses_nothing(host: Host, small_state: Path) -> None:

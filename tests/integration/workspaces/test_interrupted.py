@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +25,11 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Host
 
-from .conftest import result_of
+from .conftest import result_of, until
 
 pytestmark = pytest.mark.engine
 
 FILE = "/home/developer/file"
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for something that takes a moment."""
-    for _attempt in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it did not become so")
 
 
 def health(host: Host, name: str = "a") -> str:
@@ -123,20 +114,6 @@ def test_a_stop_that_goes_on_after_its_run_is_gone_is_made_up_for(host: Host) ->
     time.sleep(4)
     assert not host.ok(entry)["changed"]
     assert serves(host, "")
-
-
-@pytest.fixture
-def small_state(host: Host, tmp_path: Path) -> Iterator[Path]:
-    """The host's state directory on a disk of its own, small enough to be filled."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        host.state_dir = place
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_disk_that_gets_full_during_an_update_puts_the_old_one_back(host: Host, small_state: Path) -> None:

@@ -9,27 +9,18 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import until
+
 if TYPE_CHECKING:
     from .conftest import Host
 
 pytestmark = pytest.mark.engine
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for something that takes a moment."""
-    for attempt in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it did not become so")
 
 
 def hurried(host: Host, *entries: dict[str, Any], **options: Any) -> subprocess.Popen[str]:

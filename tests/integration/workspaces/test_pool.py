@@ -13,7 +13,6 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def no_networks_left(host: Host) -> Iterator[None]:
-    """The pool's network has a name of its own, which the fixture ``host`` does not know."""
-    yield
-    host.clean()
-    for network in host.client.api.networks():
-        if host.prefix in network["Name"]:
-            host.client.api.remove_network(network["Id"])
 
 
 def pool(host: Host, size: int, **changes: Any) -> dict[str, Any]:

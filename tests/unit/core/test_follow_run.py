@@ -163,12 +163,14 @@ def test_that_a_run_is_killed_is_seen_without_waiting(
     answer = start(tmp_path / "log", work)
     pid = answer["running"]["pid"]
 
+    action = Action()
+
     def before_look() -> None:
         # This look's command is made; for the next ones nobody has the pipe any more.
         monkeypatch.setattr(detached_run, "LOOK", 0.05)
-        threading.Timer(0.3, lambda: os.kill(pid, signal.SIGKILL)).start()
+        threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+        action.before_look = lambda: None
 
-    action = Action()
     action.before_look = before_look
     assert "The run was killed" in follow(action, answer, tmp_path / "log")["msg"]
 
