@@ -22,10 +22,18 @@ class Journal:
 
     :param writes: False in check mode, which only reads.
     :param tell: takes a line about each change, for people who wait.
+    :param check: called before anything is written; what it raises keeps it from that.
     :ivar run: what tells this run from others.
     """
 
-    def __init__(self, records: Records, tell: Optional[Callable[[str], None]] = None, writes: bool = True) -> None:
+    def __init__(
+        self,
+        records: Records,
+        tell: Optional[Callable[[str], None]] = None,
+        writes: bool = True,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.check = check
         self.run = secrets.token_hex(6)
         self._records = records
         self._writes = writes
@@ -47,6 +55,7 @@ class Journal:
         """Record that a workspace is in a state now; nothing where it was in it already."""
         steps = way(self.state(workspace), state, cause, details) if self._writes else []
         if steps:
+            self.check()
             self._records.add(workspace, steps, self._who, self.run)
             self._known()[workspace] = state
             self.tell(f"{workspace}: {state} ({cause})")

@@ -121,15 +121,15 @@ class Rollout(RolloutSteps):
         :param was_serving: whether ``old`` is to run again if it has to come back.
         """
         self._check_stop()
-        network_before = self._store.network()
+        self._store.keep_network()
         with engine_words(f"Renaming {self._name}"):
             self._api.rename(old.id, self._name + PREVIOUS_SUFFIX)
-        self._prove(None, old, spec, network, network_before, was_serving)
+        self._prove(None, old, spec, network, was_serving)
 
     def resume(self, new: Container, old: Container, spec: ContainerSpec, network: str) -> None:
         """Go on with an update that was interrupted after its new container had been created."""
         self._check_stop()
-        self._prove(new.id, old, spec, network, self._store.network(), was_serving=True)
+        self._prove(new.id, old, spec, network, was_serving=True)
 
     def _prove(
         self,
@@ -137,7 +137,6 @@ class Rollout(RolloutSteps):
         old: Container,
         spec: ContainerSpec,
         network: str,
-        network_before: str,
         was_serving: bool,
     ) -> None:
         try:
@@ -157,7 +156,7 @@ class Rollout(RolloutSteps):
             try:
                 # What a full disk keeps from being written now, it kept from being changed before.
                 with suppress(WorkspacesError, OSError):
-                    self._store.write_network(network_before)
+                    self._store.restore_network()
                 self._put_back(new_id, old, was_serving)
             except (Interrupted, LockLost):
                 raise
@@ -173,12 +172,12 @@ class Rollout(RolloutSteps):
                 f"{reason}\nThe previous container is {state}.", states.FAILED, details, rolled_back=str(error)
             ) from error
         self.remove_container(old.id)
+        self._store.forget_network()
 
     def _put_back(self, new_id: Optional[str], old: Container, was_serving: bool) -> None:
         if new_id is not None:
             self.remove_container(new_id)
-        with engine_words(f"Putting back {self._name}"):
-            self._api.rename(old.id, self._name)
+        self._take_name_back(old.id)
         if not was_serving:
             self._note_if_possible(states.STOPPED, "the update failed: its predecessor is put back, stopped as it was")
             return
@@ -194,8 +193,8 @@ class Rollout(RolloutSteps):
             if unproven.state == "running":
                 self._stop_container(unproven.id, "its predecessor is put back")
             self.remove_container(unproven.id)
-        with engine_words(f"Putting back {self._name}"):
-            self._api.rename(previous.id, self._name)
+        self._store.restore_network()
+        self._take_name_back(previous.id)
 
     def halt(self, container_id: str) -> None:
         """Stop a container that runs."""

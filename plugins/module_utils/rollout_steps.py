@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
@@ -17,7 +17,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import Interrupted, wait_healthy
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
-from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import container_name
+from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_WORKSPACE, container_name
 from ansible_collections.codeopen.workspaces.plugins.module_utils.retry import backoff, retrying
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 HEALTHY = "it is healthy"
+# What the engine answers, as HTTP does, where a name is taken.
+_CONFLICT = 409
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,48 @@ class RolloutSteps:
 
     def _create(self, spec: ContainerSpec, cause: str) -> str:
         self._check_stop()
-        with engine_words(f"Creating {self._name}"):
-            container_id = str(self._api.create_container_from_config(spec.request, self._name)["Id"])
+
+        def create() -> str:
+            with engine_words(f"Creating {self._name}"):
+                return str(self._api.create_container_from_config(spec.request, self._name)["Id"])
+
+        container_id = self._taking_its_name(create)
         self._note(states.CREATED, cause)
         return container_id
+
+    def _take_name_back(self, container_id: str) -> None:
+        """Give the workspace's name to a container that had another one."""
+
+        def rename() -> None:
+            with engine_words(f"Putting back {self._name}"):
+                self._api.rename(container_id, self._name)
+
+        self._taking_its_name(rename)
+
+    def _taking_its_name(self, request: Callable[[], T]) -> T:
+        """Do what gives a container the workspace's name, though a run that was killed may have asked for one, too.
+
+        The engine goes on with what it was asked for, so that such a container may come to be at any time.
+        """
+        return retrying(
+            request, backoff(8, first=0.2), self._context.stop.wait, self._makes_room, lambda error, pause: None
+        )
+
+    def _makes_room(self, error: Exception) -> bool:
+        """Whether the name was taken by a container of this workspace that was never started; it is removed."""
+        if getattr(error.__cause__, "status_code", 0) != _CONFLICT:
+            return False
+        with engine_words(f"Looking at {self._name}"):
+            try:
+                found = self._api.inspect_container(self._name)
+            except NOT_FOUND:
+                # The engine holds the name for one that it is about to make.
+                return True
+        ours = (found["Config"].get("Labels") or {}).get(LABEL_WORKSPACE) == self._workspace
+        if not ours or found["State"]["Status"] != "created":
+            return False
+        self.remove_container(str(found["Id"]))
+        return True
 
     def _start_container(self, container_id: str) -> None:
         with self._context.starts, engine_words(f"Starting {self._name}"):

@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files import (
@@ -75,9 +75,13 @@ class SecretsStore:
     Reading needs no folder; the first write makes it.
 
     :param memory: the folder in memory of all workspaces; empty where that is not asked for.
+    :param check: called before anything is changed; what it raises keeps it from that.
     """
 
-    def __init__(self, state_dir: str, workspace: str, memory: str = "") -> None:
+    def __init__(
+        self, state_dir: str, workspace: str, memory: str = "", check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._check = check
         self._state_dir = state_dir
         self._workspace = workspace
         self.path = os.path.join(state_dir, "workspaces", workspace)
@@ -85,6 +89,8 @@ class SecretsStore:
         self.memory_dir = os.path.join(memory, workspace) if memory else ""
         self.password_file = os.path.join(self.secrets_dir, "password")
         self._network_file = os.path.join(self.secrets_dir, "network")
+        # Outside of what is mounted: what it was before the update that goes on.
+        self._network_before_file = os.path.join(self.path, "network.before")
         self._ports_file = os.path.join(self.path, "ports.json")
         self._asked_file = os.path.join(self.path, "asked.json")
 
@@ -146,6 +152,7 @@ class SecretsStore:
         # The folder itself stays: a container that was made when secrets were in memory has it mounted.
         for folder in self._left_in_memory():
             for name in os.listdir(folder):
+                self._check()
                 os.unlink(os.path.join(folder, name))
 
     def network(self) -> str:
@@ -159,7 +166,26 @@ class SecretsStore:
         if text:
             self._write_secret(self._network_file, text)
         else:
+            self._check()
             os.unlink(self._network_file)
+
+    def keep_network(self) -> None:
+        """Keep the network file as it is now, for :meth:`restore_network`, also by a later run."""
+        self._ensure_directories()
+        write_text(self._network_before_file, self.network(), 0o600, None)
+
+    def restore_network(self) -> None:
+        """Make the network file what it was when it was kept; nothing where it was not."""
+        text = read_text(self._network_before_file)
+        if text is not None:
+            self.write_network(text)
+            self.forget_network()
+
+    def forget_network(self) -> None:
+        """Keep the former network file no longer."""
+        if os.path.exists(self._network_before_file):
+            self._check()
+            os.unlink(self._network_before_file)
 
     def ports(self) -> dict[str, int]:
         """Host ports by port name, as last given."""
@@ -196,6 +222,7 @@ class SecretsStore:
 
     def purge(self) -> None:
         """Remove all of it."""
+        self._check()
         try:
             for path in self._folders():
                 if os.path.isdir(path):
@@ -221,6 +248,7 @@ class SecretsStore:
         return next((place for place in places if os.path.exists(place)), places[0] if places else path)
 
     def _remove(self, name: str) -> None:
+        self._check()
         value, path = self._place(name), os.path.join(self.secrets_dir, name)
         if value != path and os.path.exists(value):
             os.unlink(value)
@@ -231,6 +259,7 @@ class SecretsStore:
         write_text(path, text, 0o400, WORKSPACE_UID)
 
     def _ensure_directories(self) -> None:
+        self._check()
         try:
             for path in (self._state_dir, os.path.dirname(self.path)):
                 os.makedirs(path, mode=0o755, exist_ok=True)

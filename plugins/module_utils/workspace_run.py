@@ -195,7 +195,9 @@ class WorkspaceRun:
         attached = (details["NetworkSettings"].get("Networks") or {}).get(spec.network)
         # A container that was never started is in its network by name only.
         there = self._context.networks.get(spec.network, "")
-        self._detached = attached is None or (attached.get("NetworkID") or there) != there
+        elsewhere = attached is None or (attached.get("NetworkID") or there) != there
+        # Whoever connected it by hand may not have said what it is called there.
+        self._detached = elsewhere or not set(spec.names) <= set((attached or {}).get("Aliases") or [])
         asked = self.item.store.asked() or base.configuration
         # Nothing of the container depends on these.
         notes = {"tier": asked.get("tier", base.labels.get(LABEL_TIER, "")), "idle_minutes": asked.get("idle_minutes")}

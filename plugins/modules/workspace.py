@@ -308,7 +308,7 @@ def converge(module: AnsibleModule, run: DetachedRun) -> dict[str, Any]:
             )
             stack.callback(locks.close)
             guard_changes(client, locks.check)
-            journal = Journal(Records(settings.state_dir), tell)
+            journal = Journal(Records(settings.state_dir), tell, check=locks.check)
             fleet = Fleet(client, settings, journal, stop, locks)
             results = fleet.converge(workspaces)
             return fleet_result.whole(

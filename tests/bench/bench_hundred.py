@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures of a hundred workspaces: one ``workspace`` task against a ``docker_container`` loop and ``docker compose up``.
 
-All sides run the same image with the same limits, volume, port and variables, and all wait until it is healthy. Also how
+All sides run the same image with the same limits, volume, port and variables, and all wait until it is healthy. Compose
+is compared twice: its command with the process of the module, and Ansible's task for it with ours. Also how
 the cost grows up to three hundred, and the most memory that the module takes there. Prints one JSON dictionary.
 """
 
@@ -16,15 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import docker
+from compose_side import Compose
 from fleet_parts import (
     EMPTY_MODULE,
-    FIRST_PORT,
     NOTHING,
-    ROOT,
     UNCHANGED_RUNS,
     Playbooks,
     ours,
@@ -34,51 +35,15 @@ from fleet_parts import (
 )
 
 COUNT = 100
+# Of each pair, in turns.
 CREATE_RUNS = 4
 MANY = 300
 MODULE = "ansible_collections.codeopen.workspaces.plugins.modules.workspace"
-BETWEEN = 1500
+COMPOSE_PORTS = 34000
 
 
-def compose_file(image: str, prefix: str) -> dict[str, Any]:
-    """The same workspaces as services."""
-    numbers = range(COUNT)
-    return {
-        "name": f"{prefix}-compose",
-        "services": {
-            f"s{number}": {
-                "image": image,
-                "container_name": f"{prefix}-compose-{number}",
-                "cpus": 0.5,
-                "mem_limit": "64m",
-                "memswap_limit": "64m",
-                "pids_limit": 4096,
-                "restart": "unless-stopped",
-                "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
-                "environment": {"TEXT": "hello"},
-                "ports": [f"127.0.0.1:{FIRST_PORT + 2 * BETWEEN + number}:4096"],
-                "volumes": [f"home{number}:/home/developer"],
-            }
-            for number in numbers
-        },
-        "volumes": {f"home{number}": {"name": f"{prefix}-compose-{number}-home"} for number in numbers},
-    }
-
-
-def compose(path: Path, *command: str) -> float:
-    """How long a command of Compose takes; the one that scripts/compose.sh fetches."""
-    begin = time.perf_counter()
-    subprocess.run(
-        [str(ROOT / ".build/compose/docker-compose"), "--file", str(path), "--progress", "quiet", *command],
-        check=True,
-        stdout=sys.stderr,
-        stdin=subprocess.DEVNULL,
-    )
-    return time.perf_counter() - begin
-
-
-def module_seconds(task: dict[str, Any]) -> float:
-    """How long the module itself takes over an unchanged fleet: a process of compiled code, as Compose is one."""
+def module_seconds(task: dict[str, Any], changed: bool = False) -> float:
+    """How long the module itself takes: a process of compiled code, as Compose is one."""
     arguments = dict(task["codeopen.workspaces.workspace"], _ansible_remote_tmp=tempfile.gettempdir())
     text = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
     # Python compiles at the first run, where it is not told to forget.
@@ -88,29 +53,41 @@ def module_seconds(task: dict[str, Any]) -> float:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
     taken = time.perf_counter() - begin
     result = json.loads(done.stdout)
-    if result.get("failed") or result["changed"]:
-        raise RuntimeError(f"expected an unchanged fleet: {done.stdout[-2000:]}")
+    if result.get("failed") or result["changed"] is not changed:
+        raise RuntimeError(f"expected changed: {changed}, got: {done.stdout[-2000:]}")
     return taken
 
 
-def created(books: Playbooks, task: dict[str, Any], file: Path) -> dict[str, float]:
-    """How long one task and Compose take to create the same, in turns; what they made last stays."""
-    times: dict[str, list[float]] = {"ours": [], "compose": []}
+def ratio(theirs: Sequence[float], ours: Sequence[float], aside: float = 0.0) -> float:
+    """How many times the time of ours theirs takes: the mean of what was measured next to each other.
+
+    :param aside: seconds of ours that do not count.
+    """
+    pairs = zip(theirs, ours)
+    return round(statistics.geometric_mean(their / (our - aside) for their, our in pairs), 2)
+
+
+def created(books: Playbooks, task: dict[str, Any], compose: Compose) -> dict[str, list[float]]:
+    """How long each side takes to create the same: two processes, and two tasks; what they made last stays."""
+    times: dict[str, list[float]] = {}
     parameters = task["codeopen.workspaces.workspace"]
     gone = [dict(entry, state="absent") for entry in parameters["workspaces"]]
     remove_ours = {"codeopen.workspaces.workspace": dict(parameters, workspaces=gone, purge=True)}
-    sides = {
-        "ours": lambda: books.seconds(task, True),
-        "compose": lambda: compose(file, "up", "--detach", "--wait"),
-    }
-    for number in range(CREATE_RUNS):
-        if number:
-            books.seconds(remove_ours, True)
-            compose(file, "down", "--volumes", "--timeout", "1")
-        # The second one has the first one's containers beside it.
-        for side in sorted(sides, reverse=bool(number % 2)):
-            times[side].append(sides[side]())
-    return {side: statistics.median(values) for side, values in times.items()}
+    pairs: list[dict[str, Callable[[], float]]] = [
+        {"module": lambda: module_seconds(task, True), "compose": compose.up},
+        {"task": lambda: books.seconds(task, True), "compose_task": lambda: compose.task_seconds(books, True)},
+    ]
+    number = 0
+    for pair in pairs:
+        for run in range(CREATE_RUNS):
+            if number:
+                module_seconds(remove_ours, True)
+                compose.down()
+            number += 1
+            # The second one has the first one's containers beside it.
+            for side in sorted(pair, reverse=bool(run % 2)):
+                times.setdefault(side, []).append(pair[side]())
+    return times
 
 
 def against_others(
@@ -118,39 +95,45 @@ def against_others(
 ) -> dict[str, Any]:
     """One task, a loop and Compose, side by side."""
     task, loop = ours(image, prefix, folder / "state", COUNT), theirs(image, prefix, "healthy", COUNT)
-    file = folder / "compose.yml"
-    file.write_text(json.dumps(compose_file(image, prefix)))
-    create = created(books, task, file)
-    times: dict[str, list[float]] = {"ours": [], "nothing": [], "empty": [], "compose": [], "one": [], "module": []}
-    module_seconds(task)
+    compose = Compose(folder, image, prefix, COUNT, COMPOSE_PORTS)
+    # Whatever is compiled once is.
+    module_seconds({"codeopen.workspaces.workspace": {"workspaces": [], "state_dir": str(folder / "state")}})
+    create = created(books, task, compose)
+    times: dict[str, list[float]] = {}
+    sides: dict[str, Callable[[], float]] = {
+        "nothing": lambda: books.seconds(NOTHING, False),
+        "empty": lambda: books.seconds(EMPTY_MODULE, False),
+        "module": lambda: module_seconds(task),
+        "compose": compose.up,
+        "task": lambda: books.seconds(task, False),
+        "compose_task": lambda: compose.task_seconds(books, False),
+    }
     for number in range(UNCHANGED_RUNS):
-        times["nothing"].append(books.seconds(NOTHING, False))
-        times["empty"].append(books.seconds(EMPTY_MODULE, False))
-        times["ours"].append(books.seconds(task, False))
-        times["compose"].append(compose(file, "up", "--detach", "--wait"))
-        times["module"].append(module_seconds(task))
-        times["one"].append(books.seconds(ours(image, prefix, folder / "state", COUNT, f"other {number}"), True))
+        for side, seconds in sides.items():
+            times.setdefault(side, []).append(seconds())
+        one = ours(image, prefix, folder / "state", COUNT, f"other {number}")
+        times.setdefault("one", []).append(books.seconds(one, True))
         books.seconds(task, True)
-    compose(file, "down", "--volumes", "--timeout", "1")
+    compose.down()
     create_loop = books.seconds(loop, True)
     unchanged_loop = books.seconds(theirs(image, prefix, "started", COUNT), False)
     medians = {side: statistics.median(values) for side, values in times.items()}
     idle = medians["nothing"]
+    task_create = statistics.median(create["task"])
     return {
-        "hundred_create_seconds": round(create["ours"], 2),
-        "hundred_create_loop_ratio": round(create_loop / create["ours"], 1),
-        "hundred_create_compose_ratio": round(create["compose"] / (create["ours"] - idle), 2),
-        "hundred_unchanged_seconds": round(medians["ours"], 2),
-        "hundred_unchanged_loop_ratio": round((unchanged_loop - idle) / (medians["ours"] - idle), 1),
-        "hundred_unchanged_compose_ratio": round(medians["compose"] / (medians["ours"] - idle), 2),
-        # Without what a task with an empty module takes.
-        "hundred_unchanged_above_empty_compose_ratio": round(
-            medians["compose"] / (medians["ours"] - medians["empty"]), 2
-        ),
+        "hundred_create_seconds": round(task_create, 2),
+        "hundred_create_loop_ratio": round(create_loop / task_create, 1),
+        # One process against another, and one task against another.
+        "hundred_create_compose_ratio": ratio(create["compose"], create["module"]),
+        "hundred_create_compose_task_ratio": ratio(create["compose_task"], create["task"]),
+        "hundred_unchanged_seconds": round(medians["task"], 2),
+        "hundred_unchanged_loop_ratio": round((unchanged_loop - idle) / (medians["task"] - idle), 1),
+        "hundred_unchanged_compose_ratio": ratio(times["compose"], times["module"]),
+        "hundred_unchanged_compose_task_ratio": round((medians["compose_task"] - idle) / (medians["task"] - idle), 2),
+        # A task against a bare command, and how much of the task Ansible takes to bring even an empty module.
+        "hundred_unchanged_task_compose_ratio": ratio(times["compose"], times["task"], idle),
         "hundred_empty_module_seconds": round(medians["empty"] - idle, 2),
-        # One process against another, without how Ansible brings a module to its host.
-        "hundred_unchanged_module_compose_ratio": round(medians["compose"] / medians["module"], 2),
-        "hundred_one_changed_more_seconds": round(medians["one"] - medians["ours"], 2),
+        "hundred_one_changed_more_seconds": round(medians["one"] - medians["task"], 2),
     }
 
 

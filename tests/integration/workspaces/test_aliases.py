@@ -67,6 +67,16 @@ def test_others_of_the_owner_find_it_by_its_aliases_also_after_its_network_was_t
     assert host.started("a") == before
     assert not host.ok(entry, *neighbours)["changed"]
 
+    # Connected again by somebody who does not say what it is called there.
+    host.client.api.disconnect_container_from_network(f"codeopen-{host.name('a')}", network, force=True)
+    host.client.api.connect_container_to_network(f"codeopen-{host.name('a')}", network)
+    assert resolved(host, "near", "db") == []
+    for mode in (True, False):
+        assert host.ok(entry, *neighbours, check_mode=mode)["workspaces"][0]["action"] == "apply"
+    assert resolved(host, "near", "db") == [address(host, "a", ada)]
+    assert host.started("a") == before
+    assert not host.ok(entry, *neighbours)["changed"]
+
     gone = host.ok(plain, *neighbours)["workspaces"][0]
     assert gone["diff"] == {
         "before": {"state": "started", "aliases": ["db", "web"]}, "after": {"state": "started"},

@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
 
 if TYPE_CHECKING:
     from .conftest import Host
 
 from .conftest import result_of, until
+from .own_fleet import converge
 
 pytestmark = pytest.mark.engine
 
@@ -100,6 +102,79 @@ def test_an_update_killed_while_it_stops_the_old_one_does_not_lose_it(host: Host
     assert (failed["rolled_back"], "healthy again" in failed["error"]) == (True, True), failed
     assert serves(host, "old")
     assert host.client.containers.get(f"codeopen-{host.name('a')}").exec_run(["cat", FILE]).output == b"mine\n"
+
+
+@pytest.mark.parametrize("created", [False, True], ids=["before it had a new container", "when it had one"])
+def test_an_update_killed_and_gone_on_with_in_vain_brings_the_old_ones_proxies_back(host: Host, created: bool) -> None:
+    old = host.entry("a", environment={"TEXT": "old"})
+    host.ok(old, network={"http_proxy": "http://old.test:1"})
+    file = host.state_dir / "workspaces" / host.name("a") / "secrets" / "network"
+    before = file.read_text()
+    wished = dict(old, environment={"TEXT": "new", "MODE": "stuck"})
+    later = {"network": {"http_proxy": "http://new.test:1"}}
+    killed(host, lambda: health(host) == "starting" and host.container("a", "--previous"), wished, **later)
+    assert "new.test" in file.read_text()
+    if not created:
+        host.client.api.remove_container(f"codeopen-{host.name('a')}", force=True)
+    item = host.run(wished, health_timeout=3, **later)["workspaces"][0]
+    assert item["rolled_back"], item
+    assert serves(host, "old")
+    assert file.read_text() == before
+    assert host.ok(dict(old, environment={"TEXT": "new"}), **later)["workspaces"][0]["action"] == "update"
+    assert "new.test" in file.read_text()
+    # Nothing is left of what was kept meanwhile.
+    assert sorted(path.name for path in file.parents[1].iterdir()) == ["asked.json", "ports.json", "secrets"]
+
+
+class Late:
+    """The engine as a run finds it whose predecessor was killed when it had just asked for the same container."""
+
+    def __init__(self, create: Callable[..., Any], labels: dict[str, str] | None = None, start: Any = None) -> None:
+        self._create, self._labels, self._start = create, labels, start
+        self.asked = 0
+
+    def __call__(self, request: dict[str, Any], name: str) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            there = self._create(request if self._labels is None else {**request, "Labels": self._labels}, name)
+            if self._start is not None:
+                self._start(there["Id"])
+        return self._create(request, name)
+
+
+def converge_late(
+    host: Host, monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], start: bool = False, **late: Any
+) -> dict[str, Any]:
+    """The result of a run before whose first creation another container comes to be."""
+    client = connect(host.docker_host)
+    engine: Any = client.api
+    create = Late(engine.create_container_from_config, start=engine.start if start else None, **late)
+    monkeypatch.setattr(engine, "create_container_from_config", create)
+    (item,) = converge(host, client, entry)
+    return item
+
+
+def test_a_container_that_a_killed_run_asked_for_and_that_comes_later_makes_room(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = host.entry("a")
+    made = converge_late(host, monkeypatch, entry)
+    assert (made.get("error"), made["action"]) == (None, "create")
+    assert serves(host, "")
+    changed = dict(entry, environment={"TEXT": "new"})
+    updated = converge_late(host, monkeypatch, changed)
+    assert (updated.get("error"), updated["action"]) == (None, "update")
+    assert serves(host, "new")
+    assert not host.ok(changed)["changed"]
+
+
+@pytest.mark.parametrize("late", [{"labels": {}}, {"start": True}], ids=["a stranger's", "one that runs"])
+def test_no_other_container_of_that_name_makes_room(
+    host: Host, monkeypatch: pytest.MonkeyPatch, late: dict[str, Any]
+) -> None:
+    item = converge_late(host, monkeypatch, host.entry("a"), **late)
+    assert "already in use" in item["error"]
+    assert host.container("a")
 
 
 def test_a_stop_that_goes_on_after_its_run_is_gone_is_made_up_for(host: Host) -> None:

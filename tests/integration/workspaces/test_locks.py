@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -111,8 +112,11 @@ def test_a_run_whose_lock_is_gone_changes_nothing_more(host: Host) -> None:
         first.kill()
     assert failed["failed"]
     assert "was removed or taken over while this run held it" in failed["msg"]
-    # Nothing was swept up either, for the next run may be at it.
+    # Nothing was swept up either, for the next run may be at it, nor was anything written of what became of it.
     assert host.container("a", "--previous")
+    with sqlite3.connect(host.state_dir / "records.sqlite") as record:
+        ((last,),) = record.execute('SELECT "end" FROM transitions ORDER BY id DESC LIMIT 1')
+    assert last == "starting"
     assert get(host.ok(wished)) == "slow new"
     assert host.container("a", "--previous") is None
     assert not host.ok(wished)["changed"]

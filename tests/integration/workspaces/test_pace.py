@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import connect
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import Fleet
-from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
-from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
-from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import RolloutSettings
-from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks
-from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_run import FleetSettings
+from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet import STARTS_PER_CPU
+
+from .own_fleet import converge
 
 if TYPE_CHECKING:
     import pytest
@@ -53,25 +50,13 @@ class Starts:
             self._start(container_id)
 
 
-def test_one_more_start_than_cpus_at_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_starts_at_once_than_the_cpus_are_good_for(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect()
     starts = Starts(client.api.start)
     info = dict(client.api.info(), NCPU=CPUS)
     monkeypatch.setattr(client.api, "start", starts)
     monkeypatch.setattr(client.api, "info", lambda: info)
-    settings = FleetSettings(
-        state_dir=str(host.state_dir),
-        network="",
-        parallel=WORKSPACES,
-        purge=False,
-        port_range="20000-29999",
-        rollout=RolloutSettings(health_timeout=60, stop_timeout=3),
-        check_mode=False,
-    )
-    locks = WorkspaceLocks(settings.state_dir, "a test", 10, print)
-    with contextlib.closing(client), contextlib.closing(locks):
-        fleet = Fleet(client, settings, Journal(Records(settings.state_dir), writes=False), threading.Event(), locks)
-        results = fleet.converge([host.entry(f"w{number}") for number in range(WORKSPACES)])
+    results = converge(host, client, *(host.entry(f"w{number}") for number in range(WORKSPACES)))
     assert [result.get("error") for result in results] == [None] * WORKSPACES
     assert starts.all == WORKSPACES
-    assert starts.most == CPUS + 1
+    assert starts.most == CPUS * STARTS_PER_CPU

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import memory_folder as memory_folders
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.memory_folder import memory_folder
 from ansible_collections.codeopen.workspaces.plugins.module_utils.network_file import (
     KEYS,
@@ -89,6 +90,59 @@ def test_what_a_killed_write_left_is_replaced(tmp_path: Path) -> None:
     assert sorted(os.listdir(store.secrets_dir)) == ["network", "password"]
     store.write_network("")
     assert os.listdir(store.secrets_dir) == ["password"]
+
+
+@as_root
+def test_the_former_network_file_comes_back_also_for_a_later_run(tmp_path: Path) -> None:
+    store = SecretsStore(str(tmp_path), "demo")
+    for former in ("", "a=b\n"):
+        store.write_network(former)
+        store.keep_network()
+        store.write_network("c=d\n")
+        SecretsStore(str(tmp_path), "demo").restore_network()
+        assert store.network() == former
+        # What was kept once is not brought back twice.
+        store.write_network("e=f\n")
+        store.restore_network()
+        assert store.network() == "e=f\n"
+    store.keep_network()
+    store.forget_network()
+    store.write_network("g=h\n")
+    store.restore_network()
+    assert store.network() == "g=h\n"
+
+
+@as_root
+def test_a_run_that_lost_its_locks_changes_no_file(tmp_path: Path) -> None:
+    before = SecretsStore(str(tmp_path), "demo", str(tmp_path / "memory"))
+    before.ensure_password()
+    before.write_user_secrets({"token": "1"})
+    before.write_network("a=b\n")
+    before.keep_network()
+    before.write_ports({"web": 1})
+    before.write_asked({"a": 1})
+    files = {path: os.lstat(path).st_ino for path in sorted(tmp_path.rglob("*"))}
+
+    def lost() -> None:
+        raise LockLost("lost")
+
+    store = SecretsStore(str(tmp_path), "demo", str(tmp_path / "memory"), lost)
+    changes: list[Callable[[], object]] = [
+        lambda: SecretsStore(str(tmp_path), "other", check=lost).ensure_password(),
+        lambda: store.write_user_secrets({"token": "2"}),
+        lambda: store.write_user_secrets({}),
+        lambda: store.write_network("c=d\n"),
+        lambda: store.write_network(""),
+        store.keep_network,
+        store.forget_network,
+        lambda: store.write_ports({"web": 2}),
+        lambda: store.write_asked({"a": 2}),
+        store.purge,
+    ]
+    for change in changes:
+        with pytest.raises(LockLost):
+            change()
+    assert {path: os.lstat(path).st_ino for path in sorted(tmp_path.rglob("*"))} == files
 
 
 @as_root

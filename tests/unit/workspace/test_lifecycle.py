@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
-from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
+from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import LockLost, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
 from ansible_collections.codeopen.workspaces.plugins.module_utils.record_table import records_path
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import KEPT, Records
@@ -125,6 +125,16 @@ def test_check_mode_records_nothing(tmp_path: Path) -> None:
     journal.look_again()
     journal.move("a", states.STOPPED, "asked for")
     assert journal.state("a") == Records(str(tmp_path)).last_states()["a"] == states.STOPPING
+
+
+def test_a_run_that_lost_its_locks_records_nothing(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise LockLost("lost")
+
+    journal = Journal(Records(str(tmp_path)), check=lost)
+    with pytest.raises(LockLost):
+        journal.move("a", states.FAILED, "it died")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:
