@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
@@ -35,12 +35,16 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec i
 if TYPE_CHECKING:
     from docker import DockerClient
 
+T = TypeVar("T")
+
 # On a record: whether a container of the workspace has been on its node.
 _LABEL_SETTLED = "codeopen.settled"
 _LOG_LINES = 20
 _NOT_KNOWN = "unknown"
-# A node that has not answered a new leader for so long is down. It takes 18 seconds.
+# A node that has not answered a new leader for so long is down. It takes 18 seconds. Nor takes an election longer.
 _ANSWER_SECONDS = 30.0
+# What a manager says while there is no leader, or while it asks one that it no longer reaches.
+_ELECTION = ("does not have a leader", "context deadline exceeded", "code = Unavailable", "connection error")
 _POLL = 0.5
 
 
@@ -111,17 +115,15 @@ class Swarm:
 
         :raises EngineError: the engine is no manager of a Swarm, or that one has no quorum.
         """
-        with engine_words("Asking the engine about the Swarm"):
-            info = self._api.info()
-        _check_manager(info)
+        info = self._ask("Asking the engine about the Swarm", self._manager_info)
         # First of all, since it may take a while.
         nodes = self.nodes()
-        with engine_words("Listing what is in the Swarm"):
-            services = self._api.services()
-            tasks = self._api.tasks()
-            secrets = self._api.secrets(filters={"label": [LABEL_SECRET]})
-            configs = self._api.configs(filters={"label": [LABEL_WORKSPACE]})
-            networks = self._api.networks()
+        doing = "Listing what is in the Swarm"
+        services = self._ask(doing, self._api.services)
+        tasks = self._ask(doing, self._api.tasks)
+        secrets = self._ask(doing, lambda: self._api.secrets(filters={"label": [LABEL_SECRET]}))
+        configs = self._ask(doing, lambda: self._api.configs(filters={"label": [LABEL_WORKSPACE]}))
+        networks = self._ask(doing, self._api.networks)
         by_service: dict[str, list[Mapping[str, Any]]] = {}
         for task in tasks:
             by_service.setdefault(str(task.get("ServiceID")), []).append(task)
@@ -139,8 +141,7 @@ class Swarm:
         """The nodes, as soon as it is known of each whether it is there: a new leader waits for it to answer."""
         end = time.monotonic() + _ANSWER_SECONDS
         while True:
-            with engine_words("Listing nodes"):
-                found = [parse_node(node) for node in self._api.nodes()]
+            found = [parse_node(node) for node in self._ask("Listing nodes", self._api.nodes)]
             if time.monotonic() >= end or not any(node.state == _NOT_KNOWN for node in found):
                 return found
             time.sleep(_POLL)
@@ -176,16 +177,18 @@ class Swarm:
 
     def inspect(self, service_id: str) -> Mapping[str, Any]:
         """A service as it is now."""
-        with engine_words("Looking at a service"):
-            return dict(self._api.inspect_service(service_id))
+        return dict(self._ask("Looking at a service", lambda: self._api.inspect_service(service_id)))
 
     def tasks(self, service_id: str) -> list[Mapping[str, Any]]:
         """The tasks of a service, also of one that has just been removed."""
-        with engine_words("Listing tasks"):
+
+        def listed() -> list[Mapping[str, Any]]:
             try:
                 return list(self._api.tasks(filters={"service": service_id}))
             except NOT_FOUND:
                 return [task for task in self._api.tasks() if task.get("ServiceID") == service_id]
+
+        return self._ask("Listing tasks", listed)
 
     def remove(self, service: Mapping[str, Any]) -> None:
         """Remove a service; its containers stop."""
@@ -281,6 +284,26 @@ class Swarm:
             with engine_words(f"Removing volume {name}"), suppress(*NOT_FOUND):
                 self._api.remove_volume(name)
         return names
+
+    def _manager_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = self._api.info()
+        _check_manager(info)
+        return info
+
+    def _ask(self, doing: str, question: Callable[[], T]) -> T:
+        """The answer to a question, which waits while the managers elect a leader.
+
+        What changes something is not asked twice, for it may have been done.
+        """
+        end = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                with engine_words(doing):
+                    return question()
+            except EngineError as error:
+                if time.monotonic() >= end or not any(words in str(error) for words in _ELECTION):
+                    raise
+            time.sleep(_POLL)
 
     def _post(self, doing: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The SDK's own methods have no word for some parts of a request."""

@@ -88,6 +88,43 @@ class Leader:
     configs = secrets
 
 
+NO_LEADER = (
+    "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online."
+)
+
+
+class Voters(Leader):
+    """A manager's engine while the managers elect a leader."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        super().__init__(monkeypatch, "ready")
+        self.seconds = seconds
+
+    def info(self) -> dict[str, Any]:
+        found = super().info()
+        if self.now < self.seconds / 2:
+            found["Swarm"]["Error"] = NO_LEADER
+        return found
+
+    def nodes(self) -> list[dict[str, Any]]:
+        if self.now < self.seconds:
+            raise docker.errors.APIError(NO_LEADER)
+        return super().nodes()
+
+
+def test_an_election_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    voters = Voters(monkeypatch, 10)
+    assert [one.state for one in Swarm(cast(Any, voters)).look().nodes] == ["ready"]
+    assert voters.now == 10
+
+
+def test_managers_that_elect_nobody_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    voters = Voters(monkeypatch, 1000)
+    with pytest.raises(EngineError, match="no quorum of managers"):
+        Swarm(cast(Any, voters)).look()
+    assert voters.now == 30
+
+
 @pytest.mark.parametrize("state", ["ready", "down"])
 def test_a_node_that_a_new_leader_has_not_heard_from_is_waited_for(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     swarm = Swarm(cast(Any, Leader(monkeypatch, "unknown", "unknown", state)))

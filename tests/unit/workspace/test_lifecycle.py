@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,24 @@ def test_a_run_that_lost_its_locks_records_nothing(tmp_path: Path) -> None:
     with pytest.raises(LockLost):
         journal.move("a", states.FAILED, "it died")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_leaves_all_that_it_recorded(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
+from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
+journal = Journal(Records(sys.argv[1]))
+for state in ("created", "starting", "running"):
+    journal.move("a", state, "asked for")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode
+    assert ended == -signal.SIGKILL
+    records = Records(str(tmp_path))
+    assert [step["to"] for step in records.history("a", 10)] == ["running", "starting", "created"]
+    records.add("a", states.way("running", "stopped", "asked for"), "somebody", "a run")
+    assert Records(str(tmp_path)).last_states() == {"a": "stopped"}
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:
