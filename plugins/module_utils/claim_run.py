@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import aliases
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
-from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import (
     engine_words,
     guard_changes,
     list_containers,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import EngineError, PlanError, RolloutError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_lock import host_lock
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
 from ansible_collections.codeopen.workspaces.plugins.module_utils.journal import Journal
@@ -35,6 +33,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.networks impor
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Container, Observed, by_workspace
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_names import Member
+from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout import Rollout
 from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps import (
     RolloutContext,
@@ -42,7 +41,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps 
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import MEMORY_PATH, SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.suggest import unknown
-from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks, lock_one
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import LABEL_VOLUME
@@ -89,10 +88,3 @@ class DiskLimits:
             if volume.path and not size_of(volume, self._book.volumes().get(volume.name, {})):
                 found.setdefault(volume.workspace, []).append(volume.path)
         return found
-
-
-def forget_purged(client: DockerClient, book: VolumeBook, workspaces: Iterable[str]) -> None:
-    """Forget the budgets and projects of volumes that went with their workspaces."""
-    with engine_words("Listing volumes"):
-        rows = client.api.volumes().get("Volumes") or []
-    book.forget_others({str(row["Name"]) for row in rows}, workspaces)

@@ -23,7 +23,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils import (
 from ansible_collections.codeopen.workspaces.plugins.module_utils.asleep import Sleepers, problems_of_wake
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import problems_of
-from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits, forget_purged
+from ansible_collections.codeopen.workspaces.plugins.module_utils.disk_limits import DiskLimits
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words, list_containers
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     PlanError,
@@ -57,7 +57,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store 
     SecretsStore,
     problems_of_secrets,
 )
-from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook
+from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_book import VolumeBook, forget_purged
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volume_owners import owners_of
 from ansible_collections.codeopen.workspaces.plugins.module_utils.volumes import parse_volumes
 from ansible_collections.codeopen.workspaces.plugins.module_utils.workspace_locks import WorkspaceLocks

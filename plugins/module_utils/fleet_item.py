@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -19,7 +18,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import Observed
-from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import WILDCARDS, PortRequest, PortWish
+from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import PortRequest, PortWish, urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 
 # What a new workspace becomes that only has to be present.
@@ -120,16 +119,6 @@ def first_result(item: Item) -> dict[str, Any]:
     )
     result["password_file"] = item.store.password_file
     return result
-
-
-def urls(ports: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The addresses that people open, by port name."""
-    found = {}
-    for name, port in ports.items():
-        address = str(port["address"])
-        host = socket.gethostname() if address in WILDCARDS else address
-        found[name] = f"http://[{host}]:{port['host']}" if ":" in host else f"http://{host}:{port['host']}"
-    return found
 
 
 def describe(item: Item, decision: decisions.Decision, spec: Optional[ContainerSpec]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.drift import drift, found_configuration
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import log_lines
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_report import services
 from ansible_collections.codeopen.workspaces.plugins.module_utils.idle_records import IdleRecords
@@ -24,6 +23,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     Observed,
 )
 from ansible_collections.codeopen.workspaces.plugins.module_utils.pool_book import PoolBook
+from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.records import Records
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 

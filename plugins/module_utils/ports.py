@@ -1,15 +1,16 @@
 # Copyright: codeopen.workspaces maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which host port each port of each workspace gets. Pure: what is taken is given by the caller."""
+"""Which host port each port of each workspace gets, and its address. Pure: what is taken is given by the caller."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import PlanError
 
@@ -173,3 +174,13 @@ class _Table:
                 self.give(request, wish, port)
                 return port
         return None
+
+
+def urls(ports: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The addresses that people open, by port name."""
+    found = {}
+    for name, port in ports.items():
+        address = str(port["address"])
+        host = socket.gethostname() if address in WILDCARDS else address
+        found[name] = f"http://[{host}]:{port['host']}" if ":" in host else f"http://{host}:{port['host']}"
+    return found

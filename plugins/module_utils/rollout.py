@@ -11,11 +11,11 @@ knows that the old one served.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import ENGINE_ERRORS, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import (
     LockLost,
@@ -36,13 +36,13 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.rollout_steps 
 class Rollout(RolloutSteps):
     """Changes to the containers of one workspace."""
 
-    def create(self, spec: ContainerSpec, network: str, start: bool) -> str:
+    def create(self, request: Mapping[str, Any], network: str, start: bool) -> str:
         """A new container, healthy if it is to be started; its id.
 
         One that does not get healthy is stopped and kept: its log is all that its owner has.
         """
         self._write_files(network)
-        container_id = self._create(spec, "asked for")
+        container_id = self._create(request, "asked for")
         if start:
             self.start(container_id)
         return container_id
@@ -115,7 +115,7 @@ class Rollout(RolloutSteps):
                 self._api.disconnect_container_from_network(container_id, network, force=True)
             self._api.connect_container_to_network(container_id, network, aliases=names)
 
-    def update(self, old: Container, spec: ContainerSpec, network: str, was_serving: bool) -> None:
+    def update(self, old: Container, request: Mapping[str, Any], network: str, was_serving: bool) -> None:
         """Put a new container in the place of ``old``, which comes back if the new one does not get healthy.
 
         :param was_serving: whether ``old`` is to run again if it has to come back.
@@ -124,18 +124,18 @@ class Rollout(RolloutSteps):
         self._store.keep_network()
         with engine_words(f"Renaming {self._name}"):
             self._api.rename(old.id, self._name + PREVIOUS_SUFFIX)
-        self._prove(None, old, spec, network, was_serving)
+        self._prove(None, old, request, network, was_serving)
 
-    def resume(self, new: Container, old: Container, spec: ContainerSpec, network: str) -> None:
+    def resume(self, new: Container, old: Container, request: Mapping[str, Any], network: str) -> None:
         """Go on with an update that was interrupted after its new container had been created."""
         self._check_stop()
-        self._prove(new.id, old, spec, network, was_serving=True)
+        self._prove(new.id, old, request, network, was_serving=True)
 
     def _prove(
         self,
         new_id: Optional[str],
         old: Container,
-        spec: ContainerSpec,
+        request: Mapping[str, Any],
         network: str,
         was_serving: bool,
     ) -> None:
@@ -144,7 +144,7 @@ class Rollout(RolloutSteps):
                 self._stop_container(old.id, "its successor comes")
             self._write_files(network)
             if new_id is None:
-                new_id = self._create(spec, "an update")
+                new_id = self._create(request, "an update")
             self._note(states.STARTING, "an update")
             self._start_container(new_id)
             self.wait(new_id)

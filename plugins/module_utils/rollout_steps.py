@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import states
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_news import ContainerNews
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import NOT_FOUND, engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError, WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.health_gate import Interrupted, wait_healthy
@@ -125,12 +125,12 @@ class RolloutSteps:
         self._store.ensure_password()
         self._store.write_network(network)
 
-    def _create(self, spec: ContainerSpec, cause: str) -> str:
+    def _create(self, request: Mapping[str, Any], cause: str) -> str:
         self._check_stop()
 
         def create() -> str:
             with engine_words(f"Creating {self._name}"):
-                return str(self._api.create_container_from_config(spec.request, self._name)["Id"])
+                return str(self._api.create_container_from_config(request, self._name)["Id"])
 
         container_id = self._taking_its_name(create)
         self._note(states.CREATED, cause)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import service_verdict as verdicts
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import (
     LABEL_CONFIGURATION,
     LABEL_IMAGE,
@@ -18,6 +17,7 @@ from ansible_collections.codeopen.workspaces.plugins.module_utils.observed impor
     LABEL_WORKSPACE,
     json_object,
 )
+from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_placement import Node, follow
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_spec import FENCE, LABEL_PLANNED_RECIPE
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_verdict import judge

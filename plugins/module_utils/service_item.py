@@ -12,8 +12,8 @@ from typing import Any, Optional
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import difference
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
-from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.observed import LABEL_CONFIGURATION, json_object
+from ansible_collections.codeopen.workspaces.plugins.module_utils.ports import urls
 from ansible_collections.codeopen.workspaces.plugins.module_utils.secrets_store import SecretsStore
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_drift import drifted
 from ansible_collections.codeopen.workspaces.plugins.module_utils.service_limits import published

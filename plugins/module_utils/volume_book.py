@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
+from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import WorkspacesError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.host_files import ROOT_HINT, read_text, write_text
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 def quota_key(volume: str) -> str:
@@ -99,3 +103,10 @@ class VolumeBook:
         except OSError as error:
             raise WorkspacesError(f"{self._path} cannot be written: {error.strerror}. {ROOT_HINT}") from error
         write_text(self._path, json.dumps(self._read(), indent=1, sort_keys=True) + "\n", 0o600, None)
+
+
+def forget_purged(client: DockerClient, book: VolumeBook, workspaces: Iterable[str]) -> None:
+    """Forget the budgets and projects of volumes that went with their workspaces."""
+    with engine_words("Listing volumes"):
+        rows = client.api.volumes().get("Volumes") or []
+    book.forget_others({str(row["Name"]) for row in rows}, workspaces)

@@ -246,15 +246,15 @@ class WorkspaceRun:
         if decision.settle == decisions.PUT_BACK and observed.previous:
             rollout.restore_previous(observed.previous, observed.current)
         if decision.action == decisions.CREATE and spec:
-            container_id = rollout.create(spec, network, start=item.state != "stopped")
+            container_id = rollout.create(spec.request, network, start=item.state != "stopped")
             if item.state == "paused":
                 rollout.pause(container_id)
         elif decision.settle == decisions.RESUME and spec and observed.current and observed.previous:
-            rollout.resume(observed.current, observed.previous, spec, network)
+            rollout.resume(observed.current, observed.previous, spec.request, network)
         elif base is None:
             return
         elif decision.action == decisions.UPDATE and spec:
-            rollout.update(base, spec, network, decision.was_serving)
+            rollout.update(base, spec.request, network, decision.was_serving)
         elif decision.action == decisions.STOP:
             rollout.halt(base.id)
         elif decision.action == decisions.PAUSE:
