@@ -181,6 +181,15 @@ def volume_name(workspace: str, volume: str) -> str:
     return f"codeopen-{workspace}-{volume}"
 
 
+def secrets_in(host_config: Mapping[str, Any]) -> str:
+    """Where a container has its secrets from: ``memory`` or ``disk``.
+
+    :param host_config: of the engine's request, or of what it says of a container.
+    """
+    places = {str(bind).split(":")[1] for bind in host_config.get("Binds") or []}
+    return "memory" if MEMORY_PATH in places else "disk"
+
+
 def fingerprint(key: str, text: str) -> str:
     """Eight hex digits that change with the text and say nothing about it to those without the key."""
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:8]

@@ -177,6 +177,13 @@ def describe_secrets(item: Item, wished: Mapping[str, str]) -> None:
         item.result["diff"]["after"]["secrets_in"] = place
 
 
+def describe_place(item: Item, before: str, after: str) -> None:
+    """Say that an update makes a container that has its secrets from another place, even if there are none yet."""
+    if before != after:
+        item.result["diff"]["before"]["secrets_in"] = before
+        item.result["diff"]["after"]["secrets_in"] = after
+
+
 def mark_changed(item: Item, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Note what is done, and what it changes."""
     item.result.update(changed=True, action=action, diff={"before": before, "after": after})

@@ -12,13 +12,19 @@ from typing import Any, Optional
 
 from ansible_collections.codeopen.workspaces.plugins.module_utils import decision as decisions
 from ansible_collections.codeopen.workspaces.plugins.module_utils import limits, states
-from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import ContainerSpec, Settings, build
+from ansible_collections.codeopen.workspaces.plugins.module_utils.container_spec import (
+    ContainerSpec,
+    Settings,
+    build,
+    secrets_in,
+)
 from ansible_collections.codeopen.workspaces.plugins.module_utils.engine import engine_words
 from ansible_collections.codeopen.workspaces.plugins.module_utils.errors import RolloutError
 from ansible_collections.codeopen.workspaces.plugins.module_utils.fleet_item import (
     Item,
     describe,
     describe_live,
+    describe_place,
     describe_secrets,
     found_state,
     mark_changed,
@@ -136,6 +142,9 @@ class WorkspaceRun:
                 self._found.record_crash(base, details)
             if self._spec and self._decision.action != decisions.UPDATE:
                 self._prepare_live(self._spec, base, details)
+            elif self._spec:
+                after = self._spec.request["HostConfig"]
+                describe_place(item, secrets_in(details["HostConfig"]), secrets_in(after))
         if self._settings.secrets is not None:
             self._secrets = self._settings.secrets.get(item.name, {})
         else:

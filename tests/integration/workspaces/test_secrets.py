@@ -60,6 +60,20 @@ def test_secrets_that_a_run_does_not_give_go_where_it_wants_them(host: Host) -> 
         assert not host.ok(entry, **options)["changed"]
 
 
+def test_a_plan_says_where_secrets_go_though_there_are_none(host: Host) -> None:
+    entry = host.entry("a")
+    host.ok(entry)
+    for place, other in (("disk", "memory"), ("memory", "disk")):
+        for check_mode in (True, False):
+            told = host.ok(entry, secrets_in=place, check_mode=check_mode)["workspaces"][0]
+            assert told["action"] == "update"
+            assert told["diff"] == {
+                "before": {"state": "started", "secrets_in": other}, "after": {"state": "started", "secrets_in": place},
+            }  # fmt: skip
+        again = host.ok(entry, secrets_in=place)["workspaces"][0]
+        assert not again["changed"]
+
+
 def test_a_purge_removes_what_is_in_memory_wherever_secrets_are_to_be(host: Host) -> None:
     host.ok(host.entry("a"), host.entry("b"), secrets={host.name(one): {"token": "hush"} for one in ("a", "b")})
     gone = host.entry("a", state="absent")
