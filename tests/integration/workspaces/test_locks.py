@@ -100,12 +100,18 @@ def test_a_stuck_run_is_ended_and_changes_nothing_after_the_next_took_over(host:
     assert not host.ok(wished)["changed"]
 
 
+def runs(host: Host) -> bool:
+    """Whether the workspace's current container has been started."""
+    found = host.container("a")
+    return found is not None and bool(found["State"]["Running"])
+
+
 def test_a_run_whose_lock_is_gone_changes_nothing_more(host: Host) -> None:
     host.ok(host.entry("a"))
     wished = host.entry("a", environment={"MODE": "slow", "TEXT": "new"})
     first = hurried(host, wished)
     try:
-        until(lambda: host.container("a", "--previous"))
+        until(lambda: host.container("a", "--previous") and runs(host))
         (host.state_dir / f"locks/workspaces/{host.name('a')}.lock").unlink()
         failed = ended(first)
     finally:
