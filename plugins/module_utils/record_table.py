@@ -113,7 +113,9 @@ class RecordTable:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            hint = "If it is damaged, move it away: a new one is begun."
-            if "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC or self._disk_full():
-                hint = "The disk is full. Make room there; the next run goes on."
-            raise WorkspacesError(f"The record of workspaces {self._path} cannot be used: {error}. {hint}") from error
+            # SQLite's own words for it depend on what it was about to write.
+            if getattr(error, "errno", 0) == errno.ENOSPC or "disk is full" in str(error) or self._disk_full():
+                reason = "the disk is full. Make room there; the next run goes on."
+            else:
+                reason = f"{error}. If it is damaged, move it away: a new one is begun."
+            raise WorkspacesError(f"The record of workspaces {self._path} cannot be used: {reason}") from error
